@@ -1,0 +1,67 @@
+"""Where the demo data is: two voices and a song that come with vcutils, so that everything works offline."""
+from pathlib import Path
+
+from vcutils.errors import InputError
+
+DEMO_VOICES = ("slt", "rms")  # female, male
+
+
+def demo_voice(name="slt"):
+    """The folder of recordings of a demo voice.
+
+    Parameters
+    ----------
+    name : {"slt", "rms"}
+        A female and a male voice, two to three minutes of synthetic speech each.
+
+    Returns
+    -------
+    Path
+        A folder of FLAC files, one sentence each, 16 kHz, mono.
+
+    Raises
+    ------
+    InputError
+        If there is no demo voice of that name, or the demo data is missing.
+
+    Examples
+    --------
+    >>> len(list(demo_voice("rms").glob("*.flac")))
+    30
+    """
+    if name not in DEMO_VOICES:
+        raise InputError(f"There is no demo voice '{name}'; choose one of {', '.join(DEMO_VOICES)}.")
+    return _data() / "voices" / name
+
+
+def demo_song():
+    """The demo song: what is to be sung, and what it is mixed with.
+
+    Returns
+    -------
+    vocal : Path
+        A cappella, sung by a third voice; 44.1 kHz, mono. Beside it lies `notes.csv`, the melody.
+    backing : Path
+        The accompaniment, of the same length; 44.1 kHz, stereo.
+
+    Raises
+    ------
+    InputError
+        If the demo data is missing.
+
+    Examples
+    --------
+    >>> [path.name for path in demo_song()]
+    ['vocal.flac', 'backing.ogg']
+    """
+    song = _data() / "songs" / "greensleeves"
+    return song / "vocal.flac", song / "backing.ogg"
+
+
+def _data():
+    """The data folder of an installed wheel, or of a clone."""
+    package = Path(__file__).parent
+    for folder in (package / "_data", package.parent / "data"):
+        if (folder / "voices").is_dir():
+            return folder
+    raise InputError(f"The demo data is missing: there is no {package / '_data'}; install vcutils again.")
