@@ -1,0 +1,70 @@
+"""What several test files need: real recordings, a synthetic voice, a small disk, a user without privileges."""
+import contextlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+VOICES = Path(__file__).resolve().parents[2] / "shared" / "voices"
+
+
+@pytest.fixture(scope="session")
+def voices():
+    """Folder of real recordings."""
+    if not VOICES.is_dir():
+        pytest.skip(f"the real recordings are not here ({VOICES})")
+    return VOICES
+
+
+@pytest.fixture(scope="session")
+def sing():
+    """Function that makes a voice-like sound: harmonics of a gliding F0, with a pause every second."""
+
+    def make(seconds, *, sr=16000, f0=150.0, peak=0.3):
+        t = np.arange(round(seconds * sr)) / sr
+        phase = 2 * np.pi * np.cumsum(f0 * (1 + 0.03 * np.sin(2 * np.pi * 0.7 * t))) / sr
+        y = sum(np.sin(k * phase) / k for k in range(1, 1 + int(0.45 * sr / f0)))
+        y = y * (t % 1 < 0.8) + 1e-3 * np.random.default_rng(0).standard_normal(len(t))
+        return (peak * y / np.abs(y).max()).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of its own that holds 1 MB."""
+    folder = tmp_path / "small_disk"
+    folder.mkdir()
+    try:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a full disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def unprivileged():
+    """A folder, and a context in which file permissions bind even where the tests run as root."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("file permissions of this kind do not exist here")
+
+    @contextlib.contextmanager
+    def drop():
+        if os.geteuid() != 0:
+            yield
+            return
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    with tempfile.TemporaryDirectory() as folder:  # not tmp_path: nobody but its owner may look into that
+        os.chmod(folder, 0o777)
+        yield Path(folder), drop
