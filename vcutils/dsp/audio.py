@@ -16,6 +16,7 @@ import soundfile as sf
 from vcutils.errors import InputError
 from vcutils.files import atomic_path
 
+SYNTHETIC = "Synthetic voice made with vcutils"  # goes into the metadata of every voice that was generated
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 _BLOCK = 1 << 18  # frames decoded or encoded at a time

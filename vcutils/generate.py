@@ -1,0 +1,226 @@
+"""Step 4, generate: a recording of a song in, the same song in the cloned voice out."""
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
+from vcutils.dsp.audio import load_audio
+from vcutils.dsp.content import conditions, content, f0_range, retrieve
+from vcutils.dsp.features import Features, analyse, warp_matrix
+from vcutils.errors import InputError
+from vcutils.model import VoiceModel, load_model
+from vcutils.nn.render import render
+from vcutils.nn.trainer import make_generator, make_synthesizer
+
+RETRIEVAL = 0.5  # default strength: identity against words
+
+
+@dataclass(frozen=True)
+class Song:
+    """A recording, taken apart once, to be sung many times.
+
+    Attributes
+    ----------
+    features : vcutils.dsp.features.Features
+    n_samples : int
+        Length at the model's rate.
+    """
+
+    features: Features
+    n_samples: int
+
+
+def read_song(song, *, config):
+    """Load a recording of one voice without accompaniment, and take it apart.
+
+    Parameters
+    ----------
+    song : str, Path or (np.ndarray [shape=(n,)], int)
+        A file, or audio with its rate in Hz.
+    config : vcutils.config.Config
+
+    Returns
+    -------
+    Song
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or there is no voice in it.
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> read_song((np.zeros(16000, np.float32), 16000), config=preset("quick"))
+    Traceback (most recent call last):
+    ...
+    vcutils.errors.InputError: The song is silent; give a recording in which somebody sings or speaks.
+    """
+    if isinstance(song, (str, Path)):
+        name = str(song)
+        y, _ = load_audio(song, sr=config.sr)
+    else:
+        name = "The song"
+        y, sr = song
+        y = np.asarray(y, np.float32)
+        if sr != config.sr:
+            import librosa
+
+            y = librosa.resample(y, orig_sr=sr, target_sr=config.sr)
+    if len(y) < config.win_length or np.abs(y).max() < 1e-4:
+        raise InputError(f"{name} is {'silent' if len(y) >= config.win_length else 'too short'}; give a recording in which somebody sings or speaks.")
+    features = analyse(y, **config.analysis)
+    if (features.f0 > 0).sum() * config.hop_length < 0.1 * config.sr:
+        raise InputError(f"No voice was found in {name}; give a recording in which somebody sings or speaks, without accompaniment.")
+    return Song(features, len(y))
+
+
+def choose_key(f0, target_range, *, key="auto"):
+    """How far to move a song so that it lies where the target voice is at home.
+
+    Parameters
+    ----------
+    f0 : np.ndarray [shape=(n_frames,)]
+        Of the song, Hz; 0 where unvoiced.
+    target_range : (float, float, float)
+        `vcutils.dsp.content.f0_range` of the target voice.
+    key : {"auto", "octave"} or int
+        "auto": whole semitones that bring the middle of the song to the middle of the voice; "octave": the nearest
+        whole octaves, so that it still fits its backing; a number: just so many semitones.
+
+    Returns
+    -------
+    semitones : int or float
+    message : str
+        One sentence that says what was done.
+
+    Raises
+    ------
+    InputError
+        If `key` is neither.
+
+    Examples
+    --------
+    >>> choose_key(np.full(100, 110.0), (150.0, 220.0, 300.0), key="auto")[0]
+    12
+    """
+    if key in ("auto", "octave"):
+        apart = 12 * np.log2(target_range[1] / f0_range(f0)[1])
+        semitones = int(round(apart)) if key == "auto" else 12 * int(round(apart / 12))
+        why = f"the middle of the song is {abs(apart):.1f} semitones {'below' if apart > 0 else 'above'} the middle of the voice"
+    else:
+        try:
+            semitones = float(key)
+        except (TypeError, ValueError):
+            semitones = np.nan
+        if not abs(semitones) <= 48:
+            raise InputError(f"The key '{key}' is neither 'auto', 'octave' nor a number of semitones between -48 and 48.")
+        semitones = int(semitones) if semitones == int(semitones) else semitones
+        why = "as you asked"
+    octaves = f" ({abs(semitones) // 12} octave{'s' if abs(semitones) > 12 else ''})" if semitones and semitones % 12 == 0 else ""
+    moved = f"moved {'up' if semitones > 0 else 'down'} by {abs(semitones)} semitones{octaves}" if semitones else "left where it is"
+    return semitones, f"Key: {moved}; {why}."
+
+
+def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000):
+    """Sing a song in a cloned voice.
+
+    Parameters
+    ----------
+    voice : vcutils.workspace.Voice or vcutils.model.VoiceModel
+    song : str, Path, (np.ndarray [shape=(n,)], int) or Song
+        A recording of one voice, of any length. `read_song` once saves time if it is sung again with other settings.
+    key : {"auto", "octave"} or float
+        See `choose_key`.
+    retrieval : float
+        0: the source's own content; 1: only frames the target has said. More sounds more like the target, and less
+        clear.
+    formant : float
+        Semitones by which the resonances are moved: up for a smaller body, down for a larger one.
+    loudness : float
+        1 follows the song's dynamics, 0 evens them out.
+    chunk_frames : int
+        Frames rendered at once. It changes memory, not the result.
+
+    Returns
+    -------
+    dict
+        ``y`` (np.ndarray [shape=(n,)], as long as the song to the sample, aligned with it), ``sr``, ``f0`` (np.ndarray
+        [shape=(n_frames,)], Hz, as sung), ``key`` (semitones), ``message`` (a sentence on the key).
+
+    Raises
+    ------
+    InputError
+        If the voice has not been trained, the song cannot be used, or an option is out of range.
+
+    Examples
+    --------
+    >>> from vcutils.workspace import open_voice
+    >>> convert(open_voice("nobody"), "song.wav")
+    Traceback (most recent call last):
+    ...
+    vcutils.errors.InputError: ...
+    """
+    for name, value, low, high in (("retrieval", retrieval, 0, 1), ("formant", formant, -12, 12), ("loudness", loudness, 0, 1)):
+        if not low <= value <= high:
+            raise InputError(f"{name} is {value}; it must be between {low} and {high}.")
+    model, generator, synthesizer = load_singer(voice)
+    config = model.config
+    if not isinstance(song, Song):
+        song = read_song(song, config=config)
+    source = song.features
+    semitones, message = choose_key(source.f0, model.f0_range, key=key)
+    f0 = source.f0 * 2 ** (semitones / 12)
+
+    (said,) = content(source.mel, source.loudness, sr=config.sr, n_mfcc=config.n_mfcc)
+    if retrieval:
+        said = said + retrieval * (retrieve(said, model.database, k=config.k) - said)
+    sounding = source.loudness > -56
+    level = np.where(sounding, -26 + loudness * (source.loudness + 26), source.loudness)
+    inputs = np.concatenate([said, conditions(f0, level, target_range=model.f0_range)], axis=1)
+    warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) if formant else None
+    y = render(generator, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)
+    return dict(y=y[: song.n_samples], sr=config.sr, f0=f0, key=semitones, message=message)
+
+
+def load_singer(voice):
+    """A trained voice, ready to sing: its file is read and its networks are built once.
+
+    Parameters
+    ----------
+    voice : vcutils.workspace.Voice or vcutils.model.VoiceModel
+
+    Returns
+    -------
+    model : vcutils.model.VoiceModel
+    generator : keras.Model
+    synthesizer : vcutils.nn.synthesizer.Synthesizer
+
+    Raises
+    ------
+    InputError
+        If the voice has not been trained or its file is damaged.
+    """
+    if isinstance(voice, VoiceModel):
+        return _build(voice)
+    voice.require("train")
+    return _load_singer(voice.model, voice.model.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_singer(path, modified):
+    try:
+        return _build(load_model(path))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is damaged: its weights do not fit its settings; train the voice again.") from error
+
+
+def _build(model):
+    generator = make_generator(model.config)
+    generator.set_weights(model.weights)
+    return model, generator, make_synthesizer(model.config)
+

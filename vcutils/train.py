@@ -1,0 +1,236 @@
+"""Step 3, train: features in, a cloned voice out. It can be interrupted at any time and goes on where it stopped."""
+import dataclasses
+import json
+import time
+
+import numpy as np
+from tqdm.auto import tqdm
+
+import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
+from vcutils.collect import load_manifest
+from vcutils.config import fingerprint
+from vcutils.demo import DEMO_VOICES, demo_voice
+from vcutils.dsp.audio import SYNTHETIC, load_audio, save_audio
+from vcutils.dsp.content import conditions, content, f0_range
+from vcutils.dsp.features import Features, analyse
+from vcutils.errors import InputError
+from vcutils.files import atomic_path, read_json
+from vcutils.model import VoiceModel, load_model, save_model
+from vcutils.nn.batches import batches, make_tape
+from vcutils.nn.render import render
+from vcutils.nn.trainer import Trainer
+from vcutils.preprocess import load_features
+
+OTHER_SECONDS = 60  # of each other speaker, for the adversary to judge conversions of
+HELD_OUT_SHARE = 0.06  # of the recordings, at most 20 s
+
+
+def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
+    """Train the generator on a voice's features, and write ``voice.model``.
+
+    First it learns to rebuild the recordings from disguised content (`config.steps`), then the discriminators join in
+    (`config.gan_steps`). Every `config.checkpoint_every` steps the whole state is written to ``voice.training``, and
+    the same call goes on from there. Every `config.evaluate_every` steps it is scored on recordings that were held
+    out, and a preview of one of them, disguised, is written beside the checkpoint. The first phase ends early when
+    the score stops falling; of the last part of the second phase the best is kept.
+
+    Parameters
+    ----------
+    voice : vcutils.workspace.Voice
+        Preprocessed with the same settings.
+    config : vcutils.config.Config
+    progress : bool
+        Show a bar with loss, speed and time left.
+    stop : callable, optional
+        Called after every step; if it returns True, training is interrupted after writing a checkpoint.
+    on_evaluation : callable, optional
+        Called after every evaluation with the history so far and the path of the preview.
+
+    Returns
+    -------
+    dict
+        ``finished``, ``steps`` (done in all), ``history`` (a dict for each evaluation), ``kept_step``, ``reason``
+        (why it ended where it did, a sentence), ``resumed_at``, ``seconds`` (of this call).
+
+    Raises
+    ------
+    InputError
+        If a step before this one is missing, or the checkpoint is damaged.
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> from vcutils.workspace import open_voice
+    >>> train(open_voice("nobody"), config=preset("smoke"))
+    Traceback (most recent call last):
+    ...
+    vcutils.errors.InputError: ...
+    """
+    began = time.monotonic()
+    manifest = load_manifest(voice)
+    utterances = load_features(voice, config=config)
+    others = [n for n in DEMO_VOICES if not set(_names(demo_voice(n))) & {f["original"] for f in manifest["files"]}]
+    identity = fingerprint([dataclasses.asdict(config), read_json(voice.features / "index.json")["files"], others])
+    if voice.model.is_file():
+        about = load_model(voice.model).about
+        if about["identity"] == identity:
+            return dict(about["training"], finished=True, resumed_at=about["training"]["steps"], seconds=0.0)
+
+    utterances, held_out = _hold_out(utterances, config)
+    target_range = f0_range(np.concatenate([u.f0 for u in utterances]))
+    database, index, mean_mel = _database(utterances, config)
+    laid = dict(config=config, target_range=target_range, database=database)
+    tape = make_tape([utterances], database_index=index, **laid)
+    other_tape = make_tape(_others(others, config), **laid)
+    check_tape = make_tape([held_out], **laid)
+    check = list(batches(check_tape, config=config, first_step=0, n_steps=4, batch_size=config.batch_size, salt=2))
+
+    trainer = Trainer(config, mean_mel)
+    checkpoint = voice.training / "checkpoint.npz"
+    state = _restore(checkpoint, trainer, identity) or dict(step=0, gan_start=config.steps, history=[], best=None)
+    resumed_at = state["step"]
+
+    def data(first_step):
+        own = batches(tape, config=config, first_step=first_step, n_steps=total, batch_size=config.batch_size, salt=0)
+        other = batches(other_tape, config=config, first_step=first_step, n_steps=total, batch_size=config.batch_size // 2, salt=1)
+        return iter(own), iter(other)
+
+    interrupted = False
+    total = state["gan_start"] + config.gan_steps
+    bar = tqdm(total=total, initial=state["step"], desc="Training", unit="step", disable=not progress)
+    own, other = data(state["step"])
+    while state["step"] < total and not interrupted:
+        adversarial = state["step"] >= state["gan_start"]
+        losses = trainer.adversarial_step(next(own), next(other)) if adversarial else trainer.reconstruction_step(next(own))
+        state["step"] += 1
+        bar.update()
+        last = state["step"] == total
+        if state["step"] % config.evaluate_every == 0 or last:
+            with trainer.averaged():
+                _evaluate(trainer, state, check, {k: float(v) for k, v in losses.items()}, total, config)
+                preview = _preview(trainer, voice, held_out, state, config, target_range)
+            bar.set_postfix(held_out=f"{state['history'][-1]['held_out']:.3f}", phase="GAN" if adversarial else "STFT")
+            if on_evaluation:
+                on_evaluation(state["history"], preview)
+            if not adversarial and not last and _plateau(state["history"], config.patience):
+                state["gan_start"], total = state["step"], state["step"] + config.gan_steps
+                bar.total = total
+                own, other = data(state["step"])
+        interrupted = bool(stop and stop()) and not last
+        if state["step"] % config.checkpoint_every == 0 or interrupted or last:
+            _save(checkpoint, trainer, state, identity)
+    bar.close()
+
+    training = dict(steps=state["step"], history=state["history"])
+    if interrupted:
+        training["reason"] = f"Stopped by you at step {state['step']} of {total}; run it again to go on."
+        return dict(training, finished=False, kept_step=None, resumed_at=resumed_at, seconds=time.monotonic() - began)
+    training.update(kept_step=state["best"]["step"], reason=_reason(state, config))
+    about = dict(voice=voice.name, identity=identity, consent=manifest["consent"], training=training)
+    about["recordings"] = {f["file"]: f["sha256"] for f in manifest["files"]}
+    save_model(voice.model, VoiceModel(config, state["best"]["weights"], database, target_range, about))
+    return dict(training, finished=True, resumed_at=resumed_at, seconds=time.monotonic() - began)
+
+
+def _names(folder):
+    return [p.name for p in folder.iterdir()]
+
+
+def _hold_out(utterances, config):
+    """The last slices, for scoring; what is left, for training."""
+    wanted = min(20.0, max(4.0, HELD_OUT_SHARE * sum(len(u.y) for u in utterances) / config.sr))
+    if len(utterances) == 1:
+        u, hop = utterances[0], config.hop_length
+        cut = len(u.f0) - round(wanted * config.sr / hop)
+        part = lambda a, b: Features(u.y[a * hop : b * hop], u.f0[a:b], u.loudness[a:b], u.mel[a:b])  # noqa: E731
+        return [part(0, cut)], [part(cut, len(u.f0))]
+    held_out = []
+    while len(utterances) > 1 and sum(len(u.y) for u in held_out) < wanted * config.sr:
+        held_out.append(utterances[-1])
+        utterances = utterances[:-1]
+    return utterances, held_out
+
+
+def _database(utterances, config):
+    """The target's content frames that are not silence, the slice each is from, and the target's mean envelope."""
+    mel = np.concatenate([u.mel for u in utterances])
+    loudness = np.concatenate([u.loudness for u in utterances])
+    index = np.concatenate([np.full(len(u.mel), i) for i, u in enumerate(utterances)])
+    (said,) = content(mel, loudness, sr=config.sr, n_mfcc=config.n_mfcc)
+    active = loudness > loudness.max() - 50
+    return said[active], index[active], mel[active].mean(axis=0)
+
+
+def _others(names, config):
+    """Speech of the demo voices, for conversions that the adversary judges."""
+    spoken = []
+    for name in names:
+        y = np.concatenate([load_audio(p, sr=config.sr)[0] for p in sorted(demo_voice(name).iterdir())])
+        y = y[: OTHER_SECONDS * config.sr // config.hop_length * config.hop_length]
+        features = analyse(y, **config.analysis)
+        n = len(y) // config.hop_length
+        spoken.append([Features(features.y, features.f0[:n], features.loudness[:n], features.mel[:n])])
+    return spoken
+
+
+def _restore(path, trainer, identity):
+    """Put the trainer back where the checkpoint left it, if there is one of this very training."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            meta = json.loads(str(stored["meta"]))
+            if meta.pop("identity") != identity:
+                return None
+            arrays = {k: stored[k] for k in stored.files if k != "meta"}
+        trainer.restore([arrays[k] for k in sorted(arrays) if k.startswith("state_")])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"The checkpoint {path} is damaged; delete it to train from the start.") from error
+    if meta["best"]:
+        meta["best"]["weights"] = [arrays[k] for k in sorted(arrays) if k.startswith("best_")]
+    return meta
+
+
+def _save(path, trainer, state, identity):
+    best = state["best"]
+    arrays = {f"state_{i:03d}": a for i, a in enumerate(trainer.state())}
+    arrays.update({f"best_{i:03d}": a for i, a in enumerate(best["weights"] if best else [])})
+    meta = dict(state, identity=identity, best=best and {k: v for k, v in best.items() if k != "weights"})
+    with atomic_path(path) as tmp:
+        np.savez(tmp, meta=json.dumps(meta), **arrays)
+
+
+def _evaluate(trainer, state, check, losses, total, config):
+    """Score the averaged weights on the held-out recordings; remember them if they are the best of the last part."""
+    score = trainer.evaluate(check)
+    state["history"].append(dict(step=state["step"], held_out=score, **losses))
+    # While the discriminators settle, the score says little: the last third of their phase counts, or the end.
+    counts = state["step"] >= total - config.gan_steps // 3
+    if counts and (state["best"] is None or score <= state["best"]["held_out"]):
+        state["best"] = dict(step=state["step"], held_out=score, weights=trainer.generator.get_weights())
+
+
+def _plateau(history, patience):
+    """Whether the held-out score has not fallen by half a percent in the last `patience` evaluations."""
+    scores = [h["held_out"] for h in history]
+    return len(scores) > patience and min(scores[-patience:]) > 0.995 * min(scores[:-patience])
+
+
+def _reason(state, config):
+    first = f"The first phase ran its {config.steps} steps"
+    if state["gan_start"] < config.steps:
+        first = f"The first phase ended after {state['gan_start']} steps, as the held-out score had stopped falling"
+    best = state["best"]
+    return f"{first}; of the second phase, step {best['step']} of {state['step']} was kept, with the best held-out score of its last third ({best['held_out']:.3f})."
+
+
+def _preview(trainer, voice, held_out, state, config, target_range):
+    """The first held-out slice, disguised as a longer vocal tract and given back the voice, as far as it has been learned."""
+    mel, loudness = (np.concatenate([getattr(u, k) for u in held_out]) for k in ("mel", "loudness"))
+    (said,) = content(mel, loudness, factors=[0.85], sr=config.sr, n_mfcc=config.n_mfcc)
+    utterance = held_out[0]
+    told = conditions(utterance.f0, utterance.loudness, target_range=target_range)
+    inputs = np.concatenate([said[: len(told)], told], axis=1)
+    y = render(trainer.generator, trainer.synthesizer, inputs, utterance.f0, config=config)
+    path = voice.training / f"preview_{state['step']:06d}.wav"
+    return save_audio(path, 0.9 * y / max(0.9, np.abs(y).max()), config.sr, comment=SYNTHETIC)
