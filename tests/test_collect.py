@@ -94,6 +94,7 @@ def test_two_zips_of_one_name_do_not_mix(tmp_path, sing, voice):
 
 def test_new_recordings_replace_the_old(recordings, sing, tmp_path, voice):
     take(recordings, voice)
+    (voice.recordings / "left by a run that was killed.wav").touch()
     other = save_audio(tmp_path / "other.wav", sing(16, f0=220), 16000)
     take(other, voice)
     assert [sha256(p) for p in voice.recordings.iterdir()] == [sha256(other)]
@@ -145,7 +146,7 @@ def test_a_missing_note_is_asked_for_but_no_obstacle(recordings, voice):
     assert not any("licence" in a for a in take(recordings, voice, consent="licence", note="CC0")["advice"])
 
 
-@pytest.mark.parametrize("damage", ["byte", "gone", "consent", "version", "list", "text"])
+@pytest.mark.parametrize("damage", ["byte", "gone", "consent", "version", "list", "entry", "text"])
 def test_what_changed_after_the_consent_is_refused(recordings, voice, damage):
     manifest = take(recordings, voice)
     path = voice.recordings / manifest["files"][0]["file"]
@@ -156,7 +157,7 @@ def test_what_changed_after_the_consent_is_refused(recordings, voice, damage):
     elif damage == "text":
         voice.manifest.write_text("{")
     else:
-        write_json(voice.manifest, {"consent": {**manifest, "consent": {}}, "version": {**manifest, "version": 99}, "list": []}[damage])
+        write_json(voice.manifest, {"consent": {**manifest, "consent": {}}, "version": {**manifest, "version": 99}, "list": [], "entry": {**manifest, "files": [{}]}}[damage])
     with pytest.raises(InputError) as error:
         verify_recordings(voice)
     assert str(path if damage in ("byte", "gone") else voice.manifest) in one_sentence(error)
@@ -274,6 +275,8 @@ def test_unreadable_folder_and_file(unprivileged, sing):
     with drop(), pytest.raises(InputError, match="cannot be opened") as error:
         take(folder / "closed", voice)
     assert str(folder / "closed") in one_sentence(error)
+    with drop(), pytest.raises(InputError, match="closed.wav cannot be opened"):
+        take(folder / "closed" / "closed.wav", voice)
     assert not voice.folder.exists()
 
     secret = save_audio(folder / "open" / "secret.wav", sing(3), 16000)

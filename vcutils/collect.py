@@ -15,7 +15,7 @@ import scipy.ndimage
 import scipy.signal
 from tqdm.auto import tqdm
 
-from vcutils.dsp.audio import AUDIO_SUFFIXES, load_audio
+from vcutils.dsp.audio import AUDIO_SUFFIXES, check_readable, load_audio
 from vcutils.dsp.f0 import estimate_f0
 from vcutils.dsp.features import highpass
 from vcutils.errors import InputError
@@ -71,14 +71,14 @@ def find_recordings(paths, *, unpack_to):
     found = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         path = Path(path)
-        if path.suffix.lower() == ".zip" and path.is_file():
-            inside = _search(_unpack(path, Path(unpack_to)))
-        elif path.is_dir():
+        if os.path.isdir(path):
             inside = _search(path)
-        elif path.exists():
-            inside = [path]
+        elif not os.path.isfile(path):
+            check_readable(path)  # says whether it is missing or forbidden
+        elif path.suffix.lower() == ".zip":
+            inside = _search(_unpack(path, Path(unpack_to)))
         else:
-            raise InputError(f"{path} does not exist; check the name.")
+            inside = [path]
         if not inside:
             raise InputError(f"{path} holds no recordings; sound files end in {', '.join(AUDIO_SUFFIXES)}.")
         found += inside
@@ -259,8 +259,8 @@ def collect(paths, voice, *, consent, note="", progress=True):
     ----------
     paths : str, Path or list of them
         Folders, sound files and zips, see `find_recordings`. They replace what was collected before.
-    voice : Voice
-        From `vcutils.workspace.open_voice`.
+    voice : vcutils.workspace.Voice
+        From `open_voice`.
     consent : {"self", "permission", "licence"}
         Why this voice may be cloned: it is your own, its owner allowed it, or the recordings' licence does.
     note : str
@@ -277,7 +277,7 @@ def collect(paths, voice, *, consent, note="", progress=True):
         - `consent` : dict with `kind`, `note`, `date`
         - `files` : list of dict, the report of `check_recording` for each file in `voice.recordings`, with `original`
           (where it came from) and `sha256`
-        - `skipped` : list of dict with `file`, `why` and, if the file could be opened, `sha256`
+        - `skipped` : list of dict with `file`, `why` and, if there was anything to read, `sha256`
         - `summary` : dict, `files` (their number) and the report of all files as if they were one
         - `advice` : list of str
 
@@ -312,10 +312,11 @@ def collect(paths, voice, *, consent, note="", progress=True):
         originals, skipped = {}, []
         for path in find_recordings(paths, unpack_to=unpacked):
             try:
-                digest = sha256(path)
-            except OSError as error:
-                skipped.append({"file": named(path), "why": f"{named(path)} cannot be opened ({error.strerror}); allow reading it, or copy it elsewhere."})
+                check_readable(path)
+            except InputError as error:
+                skipped.append({"file": named(path), "why": named(error)})
                 continue
+            digest = sha256(path)
             if digest in originals:
                 skipped.append({"file": named(path), "why": f"{named(path)} is the same as {named(originals[digest])}.", "sha256": digest})
             else:
@@ -377,10 +378,11 @@ def _judge_all(files, skipped):
     per_voiced = summary["seconds"] / voiced  # pauses and unvoiced sounds come with the speech
     if voiced < MIN_VOICED_SECONDS:
         where = files[0]["original"] if len(files) == 1 else f"the {len(files)} files that can be used"
+        more = np.ceil((MIN_VOICED_SECONDS - voiced) * per_voiced)
+        bad = f", or mend the {len(skipped)} files that cannot be used; the first: {skipped[0]['why']}" if skipped else "."
         raise InputError(
             f"There are only {voiced:.1f} s of voiced speech in {where}, and a voice needs at least {MIN_VOICED_SECONDS:.0f} s; "
-            f"record about {np.ceil((MIN_VOICED_SECONDS - voiced) * per_voiced):.0f} s more"
-            + (f", or mend the {len(skipped)} files that cannot be used, first: {skipped[0]['why']}" if skipped else ".")
+            f"record about {more:.0f} s more{bad}"
         )
     advice = _advise(summary)
     if voiced < GOOD_VOICED_SECONDS:
@@ -425,7 +427,7 @@ def load_manifest(voice):
 
     Parameters
     ----------
-    voice : Voice
+    voice : vcutils.workspace.Voice
 
     Returns
     -------
@@ -447,7 +449,8 @@ def load_manifest(voice):
     voice.require("collect")
     manifest = read_json(voice.manifest)
     try:
-        good = manifest["version"] == _VERSION and manifest["consent"]["kind"] in CONSENT and manifest["files"]
+        good = manifest["version"] == _VERSION and manifest["consent"]["kind"] in CONSENT
+        good = good and [(f["file"], f["sha256"]) for f in manifest["files"]]
     except (KeyError, TypeError):
         good = False
     if not good:
@@ -460,7 +463,7 @@ def verify_recordings(voice):
 
     Parameters
     ----------
-    voice : Voice
+    voice : vcutils.workspace.Voice
 
     Returns
     -------

@@ -57,7 +57,7 @@ def load_audio(path, *, sr=None, mono=True):
     ((16000,), 'float32', 16000)
     """
     path = Path(path)
-    _check_readable(path)
+    check_readable(path)
     try:
         with _no_chatter(), sf.SoundFile(path) as f:
             file_sr, declared = f.samplerate, _declared_frames(f, path)
@@ -141,19 +141,35 @@ def save_audio(path, y, sr, *, comment=None):
     return path
 
 
-def _check_readable(path):
-    """Raise a sentence if `path` is not a file with something in it that we may open."""
+def check_readable(path):
+    """Raise a sentence unless `path` is a file that has something in it and may be read.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    InputError
+        If it is missing, not a file, empty, or may not be read.
+
+    Examples
+    --------
+    >>> check_readable("no such file.wav")
+    Traceback (most recent call last):
+    vcutils.errors.InputError: no such file.wav does not exist; check the name.
+    """
+    path = Path(path)
     try:
-        if path.is_file():
-            with open(path, "rb") as f:
-                if f.read(1):
-                    return
-            raise InputError(f"{path} is empty (0 bytes); record or copy it again.")
-        if path.exists():
+        if not path.exists():
+            raise InputError(f"{path} does not exist; check the name.")
+        if not path.is_file():
             raise InputError(f"{path} is not a file; name a sound file.")
+        with open(path, "rb") as f:
+            if not f.read(1):
+                raise InputError(f"{path} is empty (0 bytes); record or copy it again.")
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror}); allow reading it, or copy it elsewhere.") from error
-    raise InputError(f"{path} does not exist; check the name.")
 
 
 def _declared_frames(f, path):
