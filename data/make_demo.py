@@ -297,7 +297,7 @@ def write_notes(path):
 if __name__ == "__main__":
     for voice in VOICES:
         speak(voice)
-    song = HERE / "songs" / "greensleeves"
-    save_audio(song / "vocal.flac", sing(), SONG_SR, comment=f"Synthetic singing: flite voice {SINGER}, WORLD vocoder")
-    save_audio(song / "backing.ogg", accompany(), SONG_SR)
-    write_notes(song / "notes.csv")
+    songs = HERE / "songs"
+    save_audio(songs / "greensleeves.flac", sing(), SONG_SR, comment=f"Synthetic singing: flite voice {SINGER}, WORLD vocoder")
+    save_audio(songs / "greensleeves_backing.ogg", accompany(), SONG_SR)
+    write_notes(songs / "greensleeves_notes.csv")

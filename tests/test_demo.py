@@ -47,7 +47,7 @@ def test_vocal_and_backing_are_of_one_length_and_do_not_clip():
 
 
 def notes():
-    with open(demo_song()[0].parent / "notes.csv", newline="", encoding="utf-8") as f:
+    with open(demo_song()[0].with_name("greensleeves_notes.csv"), newline="", encoding="utf-8") as f:
         return [(float(n["start"]), float(n["end"]), int(n["midi"])) for n in csv.DictReader(f)]
 
 

@@ -40,7 +40,7 @@ def demo_song():
     Returns
     -------
     vocal : Path
-        A cappella, sung by a third voice; 44.1 kHz, mono. Beside it lies `notes.csv`, the melody.
+        A cappella, sung by a third voice; 44.1 kHz, mono. Beside it lies `greensleeves_notes.csv`, the melody.
     backing : Path
         The accompaniment, of the same length; 44.1 kHz, stereo.
 
@@ -52,10 +52,10 @@ def demo_song():
     Examples
     --------
     >>> [path.name for path in demo_song()]
-    ['vocal.flac', 'backing.ogg']
+    ['greensleeves.flac', 'greensleeves_backing.ogg']
     """
-    song = _data() / "songs" / "greensleeves"
-    return song / "vocal.flac", song / "backing.ogg"
+    songs = _data() / "songs"
+    return songs / "greensleeves.flac", songs / "greensleeves_backing.ogg"
 
 
 def _data():
