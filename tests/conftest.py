@@ -72,3 +72,34 @@ def unprivileged():
     with tempfile.TemporaryDirectory() as folder:  # not tmp_path: nobody but its owner may look into that
         os.chmod(folder, 0o777)
         yield Path(folder), drop
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A demo voice, collected and preprocessed for the smoke preset."""
+    from vcutils.collect import collect
+    from vcutils.config import preset
+    from vcutils.demo import demo_voice
+    from vcutils.preprocess import preprocess
+    from vcutils.workspace import open_voice
+
+    voice = open_voice("slt", workspace=tmp_path_factory.mktemp("prepared"))
+    collect(sorted(demo_voice("slt").iterdir())[:6], voice, consent="licence", note="demo voice", progress=False)
+    preprocess(voice, config=preset("smoke"), progress=False)
+    return voice
+
+
+@pytest.fixture(scope="session")
+def trained(prepared, tmp_path_factory):
+    """The same voice, trained for seconds: it sings in pitch and in time, but does not sound like anybody yet."""
+    import shutil
+
+    from vcutils.config import preset
+    from vcutils.train import train
+    from vcutils.workspace import open_voice
+
+    workspace = tmp_path_factory.mktemp("trained")
+    shutil.copytree(prepared.folder, workspace / "slt")
+    voice = open_voice("slt", workspace=workspace)
+    train(voice, config=preset("smoke"), progress=False)
+    return voice

@@ -81,7 +81,7 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
     database, index, mean_mel = _database(utterances, config)
     laid = dict(config=config, target_range=target_range, database=database)
     tape = make_tape([utterances], database_index=index, **laid)
-    other_tape = make_tape(_others(others, config), **laid)
+    other_tape = make_tape(_others(others, config), move_pitch=True, **laid)
     check_tape = make_tape([held_out], **laid)
     check = list(batches(check_tape, config=config, first_step=0, n_steps=4, batch_size=config.batch_size, salt=2))
 

@@ -26,7 +26,7 @@ class Tape:
     starts: np.ndarray  # frames at which a cut may start
 
 
-def make_tape(speakers, *, config, target_range, database, database_index=None):
+def make_tape(speakers, *, config, target_range, database, database_index=None, move_pitch=False):
     """Lay slices end to end.
 
     Parameters
@@ -39,8 +39,10 @@ def make_tape(speakers, *, config, target_range, database, database_index=None):
     database : np.ndarray [shape=(n_database, n_mfcc)]
         Content of the target voice, for retrieval.
     database_index : np.ndarray [shape=(n_database,)], optional
-        Which slice each frame of `database` is from; given if the only speaker is the target voice itself, so that no
-        slice finds itself. Without it the speakers' pitch is moved to the target's.
+        Which slice each frame of `database` is from; given if the slices are those of the database, so that none finds
+        itself.
+    move_pitch : bool
+        Whether each speaker's pitch is moved to the middle of the target's.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def make_tape(speakers, *, config, target_range, database, database_index=None):
         said = content(mel, loudness, factors=np.geomspace(config.warp_low, config.warp_high, FACTORS), **sizes)
         near = content(mel, loudness, factors=RETRIEVED_FACTORS, **sizes)
         near = np.stack([retrieve(c, database, k=config.k, exclude=exclude) for c in near])
-        ratio = 1.0 if exclude else target_range[1] / f0_range(np.concatenate([u.f0 for u in utterances]))[1]
+        ratio = target_range[1] / f0_range(np.concatenate([u.f0 for u in utterances]))[1] if move_pitch else 1.0
         first = 0
         for u in utterances:
             own = slice(first, first + len(u.mel))

@@ -1,0 +1,143 @@
+"""Step 4: length, alignment, key, knobs and refusals, with a voice trained for seconds."""
+import numpy as np
+import pytest
+import soundfile as sf
+
+from vcutils.config import preset
+from vcutils.dsp.audio import load_audio
+from vcutils.dsp.f0 import estimate_f0
+from vcutils.errors import InputError
+from vcutils.generate import choose_key, convert, read_song
+from vcutils.model import VoiceModel, load_model, save_model
+from vcutils.workspace import open_voice
+
+
+@pytest.fixture(scope="module")
+def song(sing):
+    return sing(6.0, f0=150.0), 16000
+
+
+def test_as_long_as_the_source_to_the_sample(trained, sing, tmp_path):
+    for sr, n in ((16000, 50_001), (44_100, 100_003)):
+        y = sing(4.0, sr=sr)[:n]
+        path = tmp_path / f"{sr}.wav"
+        sf.write(path, y, sr)
+        assert abs(len(convert(trained, path)["y"]) - n * 16000 / sr) <= 1
+
+
+def test_pitch_is_followed_and_moved_by_the_key(trained, song):
+    y, sr = song
+    source = estimate_f0(y, sr=sr, hop_length=160)
+    for key in (0, 5, -3.5):
+        result = convert(trained, song, key=key)
+        f0 = estimate_f0(result["y"], sr=sr, hop_length=160)
+        both = (source > 0) & (f0 > 0)
+        assert both.sum() > 0.7 * (source > 0).sum()
+        cents = 1200 * np.log2(f0[both] / source[both]) - 100 * key
+        assert np.median(np.abs(cents)) < 20  # no octave jumps, no drift
+
+
+def test_aligned_with_the_source(trained, song):
+    """Level rises and falls at the same time: the best lag of the two loudness curves is within a frame."""
+    result = convert(trained, song, key=0)
+    curves = [np.sqrt(np.convolve(x**2, np.ones(160) / 160, "same"))[::16] for x in (song[0], result["y"])]
+    a, b = (c - c.mean() for c in curves)
+    lag = np.correlate(b, a, "full").argmax() - (len(a) - 1)
+    assert abs(lag) <= 10  # of 1 ms
+
+
+def test_silence_stays_silent(trained, sing):
+    y = np.concatenate([sing(2.0), np.zeros(16000, np.float32), sing(2.0)])
+    out = convert(trained, (y, 16000))["y"]
+    level = lambda x: 20 * np.log10(np.sqrt(np.mean(x**2)) + 1e-9)  # noqa: E731
+    assert level(out[36_000:44_000]) < level(out[:32_000]) - 20
+
+
+def test_auto_key_brings_the_song_to_the_voice_and_says_so(trained):
+    target = load_model(trained.model).f0_range
+    for factor in (0.45, 0.8, 1.0, 1.9):
+        f0 = np.full(100, target[1] * factor)
+        semitones, message = choose_key(f0, target)
+        assert abs(semitones + 12 * np.log2(factor)) <= 0.5
+        assert str(abs(semitones)) in message or semitones == 0
+        octave, _ = choose_key(f0, target, key="octave")
+        assert octave % 12 == 0 and abs(octave + 12 * np.log2(factor)) <= 6
+    assert "octave" in choose_key(np.full(10, target[1] / 2), target)[1]
+
+
+def test_retrieval_moves_content_towards_the_target(trained, song, monkeypatch):
+    """At strength 1 the generator is told only frames that the target has said; at 0 none of them."""
+    import vcutils.generate as generate
+
+    told = []
+    real = generate.render
+    monkeypatch.setattr(generate, "render", lambda g, s, inputs, *a, **k: (told.append(inputs), real(g, s, inputs, *a, **k))[1])
+    outputs = [convert(trained, song, retrieval=r)["y"] for r in (0.0, 0.5, 1.0)]
+    model = load_model(trained.model)
+    content = [t[:, : model.config.n_mfcc] for t in told]
+    np.testing.assert_allclose(content[1], (content[0] + content[2]) / 2, atol=1e-4)
+    means_of_k = model.database.min(0) - 1e-3 <= content[2]
+    assert means_of_k.all() and (content[2] <= model.database.max(0) + 1e-3).all()
+    nearest = [min(np.linalg.norm(model.database - frame, axis=1)) for frame in content[0][::50]]
+    retrieved = [min(np.linalg.norm(model.database - frame, axis=1)) for frame in content[2][::50]]
+    assert np.mean(retrieved) < np.mean(nearest)
+    assert np.abs(outputs[0] - outputs[2]).max() > 1e-3
+
+
+def test_formant_and_loudness_change_what_they_say(trained, song):
+    plain = convert(trained, song)["y"]
+    assert np.abs(convert(trained, song, formant=4)["y"] - plain).max() > 1e-3
+    assert np.abs(convert(trained, song, loudness=0.0)["y"] - plain).max() > 1e-4
+
+
+def test_length_of_pieces_changes_nothing(trained, song):
+    whole, pieces = (convert(trained, song, chunk_frames=n)["y"] for n in (10_000, 77))
+    assert np.abs(whole - pieces).max() < 1e-4 * np.abs(whole).max()
+
+
+def test_a_song_taken_apart_once_sings_the_same(trained, song):
+    prepared_song = read_song(song, config=preset("smoke"))
+    np.testing.assert_array_equal(convert(trained, prepared_song)["y"], convert(trained, song)["y"])
+
+
+def test_a_real_song(trained, voices):
+    path = voices / "sources/singing/openair_operatic/singing.wav"
+    result = convert(trained, path)
+    source = estimate_f0(load_audio(path, sr=16000)[0], sr=16000, hop_length=160)
+    f0 = estimate_f0(result["y"], sr=16000, hop_length=160)
+    both = (source > 0) & (f0 > 0)
+    cents = 1200 * np.log2(f0[both] / source[both]) - 100 * result["key"]
+    assert np.mean(np.abs(cents) < 50) > 0.9
+
+
+# ---- bad input
+
+def test_songs_without_a_voice_are_refused(trained, tmp_path):
+    noise = (0.1 * np.random.default_rng(0).standard_normal(32_000)).astype(np.float32)
+    sf.write(tmp_path / "noise.wav", noise, 16000)
+    sf.write(tmp_path / "silence.wav", np.zeros(32_000), 16000)
+    sf.write(tmp_path / "short.wav", noise[:100], 16000)
+    (tmp_path / "text.wav").write_text("la la la")
+    for name, why in (("noise", "No voice was found"), ("silence", "is silent"), ("short", "too short"), ("text", "text.wav")):
+        with pytest.raises(InputError, match=why) as error:
+            convert(trained, tmp_path / f"{name}.wav")
+        assert f"{name}.wav" in str(error.value)
+
+
+@pytest.mark.parametrize("option", [dict(retrieval=1.5), dict(formant=30), dict(loudness=-1), dict(key="high"), dict(key=99), dict(retrieval=float("nan"))])
+def test_options_out_of_range_are_named(trained, song, option):
+    with pytest.raises(InputError, match=next(iter(option))):
+        convert(trained, song, **option)
+
+
+def test_unknown_voice_is_named(tmp_path, song):
+    with pytest.raises(InputError, match="nobody"):
+        convert(open_voice("nobody", workspace=tmp_path), song)
+
+
+def test_weights_that_do_not_fit_are_refused(trained, tmp_path, song):
+    model = load_model(trained.model)
+    voice = open_voice("bad", workspace=tmp_path)
+    save_model(voice.model, VoiceModel(model.config, model.weights[:-1], model.database, model.f0_range, model.about))
+    with pytest.raises(InputError, match="damaged"):
+        convert(voice, song)

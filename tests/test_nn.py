@@ -1,0 +1,233 @@
+"""What learns: disguises, losses, the adversary, and rendering in pieces."""
+import numpy as np
+import pytest
+
+import vcutils.nn  # noqa: F401
+import tensorflow as tf
+from vcutils.config import preset
+from vcutils.dsp.content import content, f0_range
+from vcutils.dsp.features import analyse
+from vcutils.nn.batches import batches, make_tape
+from vcutils.nn.losses import stft_loss
+from vcutils.nn.networks import build_generator, receptive_field
+from vcutils.nn.render import render
+from vcutils.nn.trainer import Trainer, make_generator, make_synthesizer
+
+CONFIG = preset("smoke", offset_std=0.0, noise_std=0.0)
+
+
+@pytest.fixture(scope="module")
+def utterances(sing):
+    whole = [analyse(sing(4.0, f0=f0), **CONFIG.analysis) for f0 in (120.0, 140.0)]
+    return [type(u)(u.y[: 400 * 160], u.f0[:400], u.loudness[:400], u.mel[:400]) for u in whole]
+
+
+@pytest.fixture(scope="module")
+def tape(utterances):
+    mel, loudness = (np.concatenate([getattr(u, k) for u in utterances]) for k in ("mel", "loudness"))
+    (database,) = content(mel, loudness, sr=CONFIG.sr, n_mfcc=CONFIG.n_mfcc)
+    index = np.repeat([0, 1], 400)
+    return make_tape([utterances], config=CONFIG, target_range=f0_range(utterances[0].f0), database=database, database_index=index)
+
+
+def draw(tape, config=CONFIG, n=1, first=0, salt=0):
+    return list(batches(tape, config=config, first_step=first, n_steps=first + n, batch_size=config.batch_size, salt=salt))
+
+
+# ---- batches
+
+def frames_of(batch, tape):
+    """At which frame of the tape each cut starts, found by its audio."""
+    y, hop = batch[3].numpy(), CONFIG.hop_length
+    return [next(s for s in tape.starts if np.array_equal(tape.y[s * hop : s * hop + y.shape[1]], cut)) for cut in y]
+
+
+def test_content_is_disguised_while_the_audio_is_not(tape):
+    """Perturbation: cuts come with formants moved by many factors, and the audio to be rebuilt is the recording."""
+    factors = set()
+    for batch in draw(tape, n=12):
+        for start, inputs in zip(frames_of(batch, tape), batch[0].numpy()):
+            said = tape.content[:, start : start + CONFIG.segment_frames]
+            match = np.flatnonzero([np.allclose(inputs[:, : CONFIG.n_mfcc], c, atol=1e-5) for c in said])
+            factors.update(match)
+    assert len(factors) >= 5
+
+
+def test_half_of_the_cuts_are_partly_replaced_by_their_neighbours(tape):
+    """Prematching: such content lies on the line between a disguised cut and retrieved frames."""
+    blended = 0
+    all_batches = draw(tape, n=10)
+    for batch in all_batches:
+        for start, inputs in zip(frames_of(batch, tape), batch[0].numpy()):
+            cut = slice(start, start + CONFIG.segment_frames)
+            said = inputs[:, : CONFIG.n_mfcc]
+            for own in tape.content[:, cut]:
+                for near in tape.retrieved[:, cut]:
+                    direction, moved = (near - own).ravel(), (said - own).ravel()
+                    strength = moved @ direction / (direction @ direction)
+                    if 0.02 < strength < 1 and np.allclose(moved, strength * direction, atol=1e-4):
+                        blended += 1
+                        break
+                else:
+                    continue
+                break
+    assert 0.25 < blended / (10 * CONFIG.batch_size) < 0.75
+
+
+def test_neighbours_come_from_other_slices(utterances, tape):
+    """Retrieved content of a slice is made of the other slice's frames: with one frame to choose from, of that one."""
+    database = np.stack([np.zeros(CONFIG.n_mfcc), np.ones(CONFIG.n_mfcc)]).astype(np.float32)
+    only = make_tape([utterances], config=preset("smoke", k=1), target_range=(100.0, 130.0, 150.0), database=database, database_index=np.array([0, 1]))
+    gap = CONFIG.n_fft // CONFIG.hop_length + 1
+    assert (only.retrieved[:, gap : gap + 400] == 1).all() and (only.retrieved[:, 2 * gap + 400 : 2 * gap + 800] == 0).all()
+
+
+def test_batches_depend_on_seed_and_step_alone(tape):
+    through = draw(tape, n=6)
+    resumed = draw(tape, n=2, first=4)
+    for a, b in zip(through[4:], resumed):
+        for x, y in zip(a, b):
+            np.testing.assert_array_equal(x, y)
+    other = draw(tape, config=preset("smoke", seed=1))[0]
+    assert not np.array_equal(other[3], through[0][3])
+
+
+def test_pitch_of_other_speakers_is_moved_to_the_target(utterances):
+    database = np.zeros((4, CONFIG.n_mfcc), np.float32)
+    moved = make_tape([utterances], config=CONFIG, target_range=(200.0, 260.0, 300.0), database=database, move_pitch=True)
+    spectrum = np.abs(np.fft.rfft(moved.pulses))
+    hz = np.fft.rfftfreq(len(moved.pulses), 1 / CONFIG.sr)
+    assert spectrum[(hz > 220) & (hz < 300)].max() > 3 * spectrum[(hz > 90) & (hz < 180)].max()
+
+
+# ---- losses and steps
+
+def test_stft_loss_hears_level_pitch_and_time():
+    y = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
+    assert float(stft_loss(tf.constant(y), tf.constant(y))) == 0
+    assert float(stft_loss(tf.constant(0.5 * y), tf.constant(y))) > 0.3
+    gated = y * (np.arange(8000) % 2000 < 1000)
+    assert float(stft_loss(tf.constant(gated.astype(np.float32)), tf.constant(y))) > 0.5
+
+
+def test_reconstruction_learns_one_batch(tape):
+    trainer = Trainer(preset("smoke", learning_rate=3e-3), np.full(80, -5.0))
+    batch = draw(tape)[0]
+    losses = [float(trainer.reconstruction_step(batch)["stft"]) for _ in range(25)]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_adversary_learns_to_tell_recordings_from_made_sound(tape):
+    trainer = Trainer(preset("smoke", learning_rate=2e-3), np.full(80, -5.0))
+    batch, other = draw(tape)[0], draw(tape, salt=1)[0]
+    losses = [trainer.adversarial_step(batch, other) for _ in range(20)]
+    assert float(losses[-1]["judge"]) < 0.7 * float(losses[0]["judge"])
+
+
+def test_converted_speech_teaches_the_generator(tape):
+    """With every other loss switched off, the adversary's verdict on conversions still moves the generator."""
+    alone = dict(stft_weight=0.0, feature_weight=0.0, adversarial_weight=0.0)
+    batch, other = draw(tape)[0], draw(tape, salt=1)[0]
+    moved = []
+    for converted_weight in (1.0, 0.0):
+        trainer = Trainer(preset("smoke", **alone, converted_weight=converted_weight), np.full(80, -5.0))
+        trainer.optimizer.weight_decay = 0.0
+        before = trainer.generator.get_weights()
+        for _ in range(3):
+            trainer.adversarial_step(batch, other)
+        moved.append(sum(np.abs(a - b).sum() for a, b in zip(before, trainer.generator.get_weights())))
+    assert moved[0] > 0 and moved[0] > 100 * moved[1]
+
+
+def test_recordings_train_against_the_adversary_too(tape):
+    only = dict(stft_weight=0.0, feature_weight=0.0, converted_weight=0.0)
+    trainer = Trainer(preset("smoke", **only), np.full(80, -5.0))
+    before = trainer.generator.get_weights()
+    for _ in range(3):
+        trainer.adversarial_step(draw(tape)[0], draw(tape, salt=1)[0])
+    assert max(np.abs(a - b).max() for a, b in zip(before, trainer.generator.get_weights())) > 1e-4
+
+
+def test_state_restores_exactly(tape):
+    batch = draw(tape)[0]
+    one, two = (Trainer(preset("smoke"), np.full(80, -5.0)) for _ in range(2))
+    for _ in range(3):
+        one.reconstruction_step(batch)
+    two.restore(one.state())
+    assert float(one.reconstruction_step(batch)["stft"]) == pytest.approx(float(two.reconstruction_step(batch)["stft"]), rel=1e-4)
+
+
+def test_averaged_weights_are_lent_not_kept(tape):
+    trainer = Trainer(preset("smoke"), np.full(80, -5.0))
+    trainer.reconstruction_step(draw(tape)[0])
+    raw = trainer.generator.get_weights()
+    with trainer.averaged():
+        inside = trainer.generator.get_weights()
+    assert any(not np.array_equal(a, b) for a, b in zip(raw, inside))
+    for a, b in zip(raw, trainer.generator.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_mixed_precision_keeps_audio_in_float32(tape):
+    config = preset("smoke", mixed_precision=True)
+    trainer = Trainer(config, np.full(80, -5.0))
+    losses = trainer.adversarial_step(draw(tape)[0], draw(tape, salt=1)[0])
+    assert all(np.isfinite(float(v)) and v.dtype == tf.float32 for v in losses.values())
+    assert trainer.generator.layers[1].compute_dtype == "bfloat16"
+    assert make_generator(CONFIG).layers[1].compute_dtype == "float32"
+
+
+def test_studio_networks_train_a_step(utterances):
+    """The GPU preset's sizes, for one step of each phase, on a short cut of 44.1 kHz audio."""
+    config = preset("studio", batch_size=2, segment_frames=24, width=64, n_blocks=2, mixed_precision=False)
+    rng = np.random.default_rng(0)
+    n, n_wide = 23 * config.hop_length, 23 * config.hop_length + config.n_fft
+    shapes = ((2, 24, config.n_mfcc + 3), (2, n_wide), (2, n_wide), (2, n))
+    batch = tuple(tf.constant(rng.standard_normal(s), tf.float32) for s in shapes)
+    trainer = Trainer(config, np.full(config.n_mels, -5.0))
+    assert np.isfinite(float(trainer.reconstruction_step(batch)["stft"]))
+    assert all(np.isfinite(float(v)) for v in trainer.adversarial_step(batch, batch).values())
+
+
+# ---- rendering
+
+@pytest.fixture(scope="module")
+def talker():
+    generator = make_generator(CONFIG)
+    rng = np.random.default_rng(0)
+    generator.set_weights([0.2 * rng.standard_normal(w.shape) for w in generator.get_weights()])
+    return generator, make_synthesizer(CONFIG)
+
+
+def test_receptive_field_is_what_the_network_sees():
+    generator = build_generator(n_inputs=4, n_outputs=4, width=8, n_blocks=3)
+    rng = np.random.default_rng(0)
+    generator.set_weights([rng.standard_normal(w.shape) for w in generator.get_weights()])
+    x = np.zeros((2, 101, 4), np.float32)
+    x[1, 50] = 1
+    y = generator(x).numpy()
+    seen = np.flatnonzero(np.abs(y[1] - y[0]).max(-1) > 1e-6)
+    assert 50 - seen.min() == seen.max() - 50 == receptive_field(3)
+
+
+def test_rendering_in_pieces_leaves_no_seam(talker):
+    rng = np.random.default_rng(1)
+    inputs = rng.standard_normal((700, CONFIG.n_mfcc + 3)).astype(np.float32)
+    f0 = 200 + 50 * np.sin(np.arange(700) / 30)
+    whole = render(*talker, inputs, f0, config=CONFIG, chunk_frames=10_000)
+    pieces = render(*talker, inputs, f0, config=CONFIG, chunk_frames=90)
+    assert len(whole) == len(pieces) == 700 * CONFIG.hop_length
+    assert np.abs(whole - pieces).max() < 1e-4 * np.abs(whole).max()
+
+
+def test_formant_matrix_moves_the_filters(talker):
+    from vcutils.dsp.features import warp_matrix
+
+    inputs = np.zeros((200, CONFIG.n_mfcc + 3), np.float32)
+    f0 = np.full(200, 100.0)
+    plain, same, up = (
+        render(*talker, inputs, f0, config=CONFIG, formant_matrix=m)
+        for m in (None, np.eye(80, dtype=np.float32), warp_matrix(1.3, sr=16000, n_mels=80))
+    )
+    np.testing.assert_allclose(plain, same, atol=1e-3 * np.abs(plain).max())
+    assert np.abs(plain - up).max() > 0.1 * np.abs(plain).max()

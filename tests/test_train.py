@@ -1,0 +1,145 @@
+"""Step 3: it trains, stops, goes on after being killed, keeps the best, and leaves nothing half-written."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from vcutils.config import preset
+from vcutils.errors import InputError
+from vcutils.model import load_model
+from vcutils.train import _plateau, train
+from vcutils.workspace import open_voice
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def fresh(prepared, tmp_path):
+    """A preprocessed voice of one's own."""
+    import shutil
+
+    shutil.copytree(prepared.folder, tmp_path / "w" / "slt")
+    return open_voice("slt", workspace=tmp_path / "w")
+
+
+def test_training_writes_a_voice_that_says_where_it_is_from(trained):
+    about = load_model(trained.model).about
+    assert about["consent"]["kind"] == "licence"
+    assert about["recordings"] and all(len(v) == 64 for v in about["recordings"].values())
+    training = about["training"]
+    assert training["steps"] == 40 and training["kept_step"] in (30, 40)
+    assert "best held-out score" in training["reason"]
+    assert [h["step"] for h in training["history"]] == [10, 20, 30, 40]
+
+
+def test_it_learns(trained):
+    history = load_model(trained.model).about["training"]["history"]
+    assert history[-1]["stft"] < history[0]["stft"] - 0.05
+    assert history[-1]["held_out"] < history[0]["held_out"]
+
+
+def test_previews_can_be_heard_and_are_marked(trained):
+    previews = sorted(trained.training.glob("preview_*.wav"))
+    assert len(previews) == 4
+    y, sr = sf.read(previews[-1])
+    assert sr == 16000 and 0.01 < np.sqrt(np.mean(y**2)) and np.abs(y).max() < 1
+    with sf.SoundFile(previews[-1]) as f:
+        assert "synthetic" in f.comment.lower()
+
+
+def test_a_finished_training_is_not_repeated(trained):
+    result = train(trained, config=preset("smoke"), progress=False, stop=lambda: pytest.fail("it took a step"))
+    assert result["finished"] and result["resumed_at"] == result["steps"] == 40
+
+
+def test_a_changed_setting_trains_anew(trained, fresh):
+    steps = []
+    fresh.model.write_bytes(trained.model.read_bytes())
+    result = train(fresh, config=preset("smoke", steps=2, gan_steps=1, evaluate_every=1), progress=False, stop=lambda: steps.append(1))
+    assert len(steps) == 3 and result["resumed_at"] == 0
+
+
+def test_stopped_training_goes_on_where_it_stopped(trained, fresh):
+    taken = []
+
+    def stop_at_17():
+        taken.append(1)
+        return len(taken) == 17
+
+    first = train(fresh, config=preset("smoke"), progress=False, stop=stop_at_17)
+    assert not first["finished"] and first["steps"] == 17 and "run it again" in first["reason"]
+    assert not fresh.model.exists()
+    second = train(fresh, config=preset("smoke"), progress=False, stop=lambda: taken.append(1))
+    assert second["resumed_at"] == 17 and len(taken) == 40  # no step was taken twice
+    ours, through = second["history"], load_model(trained.model).about["training"]["history"]
+    for a, b in zip(ours, through):
+        assert a["step"] == b["step"]
+        assert a["stft"] == pytest.approx(b["stft"], rel=0.02)  # the order of additions differs between runs
+        assert a["held_out"] == pytest.approx(b["held_out"], rel=0.02)
+
+
+def test_killed_training_goes_on(trained, fresh):
+    """SIGKILL in the middle, run again: the same losses, and what a checkpoint holds is not repeated."""
+    code = (
+        "from vcutils.config import preset; from vcutils.train import train; from vcutils.workspace import open_voice; import json;"
+        f"r = train(open_voice('slt', workspace={str(fresh.folder.parent)!r}), config=preset('smoke'), progress=False);"
+        "print(json.dumps(dict(at=r['resumed_at'], losses=[h['stft'] for h in r['history']])))"
+    )
+    command = dict(args=[sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    checkpoint = fresh.training / "checkpoint.npz"
+    with subprocess.Popen(**command) as process:
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL if os.name == "posix" else True
+    assert checkpoint.exists() and not fresh.model.exists()
+    with np.load(checkpoint) as stored:
+        kept = json.loads(str(stored["meta"]))["step"]
+    done = subprocess.run(**command, check=True)
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["at"] == kept > 0
+    through = [h["stft"] for h in load_model(trained.model).about["training"]["history"]]
+    np.testing.assert_allclose(result["losses"], through, rtol=0.02)
+    assert "WARNING" not in done.stderr and "oneDNN" not in done.stderr  # TensorFlow starts quietly
+    leftovers = [p.name for p in fresh.folder.rglob(".part-*")]
+    assert len(leftovers) <= 1  # the file that was being written when it was killed, under its temporary name
+
+
+def test_damaged_checkpoint_is_named(fresh):
+    fresh.training.mkdir()
+    (fresh.training / "checkpoint.npz").write_bytes(b"PK\x03\x04 nonsense")
+    with pytest.raises(InputError, match="checkpoint.npz is damaged; delete it"):
+        train(fresh, config=preset("smoke"), progress=False)
+
+
+def test_missing_steps_are_named(tmp_path):
+    with pytest.raises(InputError, match="nobody"):
+        train(open_voice("nobody", workspace=tmp_path), config=preset("smoke"), progress=False)
+
+
+def test_features_of_other_settings_are_refused(fresh):
+    with pytest.raises(InputError, match="other settings"):
+        train(fresh, config=preset("smoke", n_mels=64), progress=False)
+
+
+def test_first_phase_ends_early_when_nothing_more_is_learned():
+    scores = [2.0, 1.5, 1.2, 1.199, 1.2, 1.201, 1.2]
+    history = [dict(held_out=s) for s in scores]
+    assert _plateau(history, 4) and not _plateau(history[:6], 4)
+    assert not _plateau([dict(held_out=2.0 - 0.1 * i) for i in range(10)], 4)
+
+
+def test_early_end_keeps_all_adversarial_steps_and_says_why(fresh):
+    config = preset("smoke", steps=40, gan_steps=4, evaluate_every=2, patience=1, learning_rate=0.0)
+    result = train(fresh, config=config, progress=False)
+    assert result["steps"] == 8  # two evaluations without progress, then the four steps
+    assert "ended after 4 steps" in result["reason"]
