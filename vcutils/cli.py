@@ -291,6 +291,8 @@ def _report(voice, out, song, page):
     model = load_model(voice.model)
     sr = model.config.sr
     made = read_json(_provenance(out)) if _provenance(out).is_file() else {}
+    if song.is_file() and made.get("source", {}).get("sha256", sha256(song)) != sha256(song):
+        raise InputError(f"{out} was sung from another file, '{made['source']['file']}', than {song}; give that one as --source.")
     alone = out.with_stem(f"{out.stem}_voice") if made.get("backing") else out  # only the voice alone can be measured
     result, source = load_audio(alone, sr=sr)[0], load_audio(song, sr=sr)[0]
     # The end of the recordings is the ceiling: what the voice itself scores against the rest of them.
