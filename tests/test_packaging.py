@@ -180,3 +180,11 @@ def test_ci_runs_the_readmes_own_commands():
     assert "\n" not in commands[0] + commands[1]  # one line each
     ci = subprocess.run(["bash", ROOT / ".ci" / "run", "--print"], capture_output=True, text=True, check=True).stdout
     assert ci.splitlines() == commands[:2]
+
+
+def test_the_readme_is_finished_and_its_links_lead_somewhere():
+    for path in (ROOT / "README.md", ROOT / "data" / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        assert "PLACEHOLDER" not in text
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (path.parent / target).exists(), target
