@@ -80,6 +80,12 @@ def test_loudness_and_peak_hold_together(voices, name):
     assert true_peak_db(y) < -0.8  # 4 times oversampling reads a little too low
 
 
+def test_loudness_lost_to_the_limiter_is_given_back(voices):
+    speech, sr = load_audio(sorted((voices / "targets/ljspeech_en_f/refs").iterdir())[0])
+    y, _ = finish(speech, sr=sr, lufs=-13)
+    assert effects.measure_loudness(y, sr=sr) == pytest.approx(-13, abs=0.3)
+
+
 def test_short_clips_have_a_loudness_too():
     y, _ = finish(0.01 * librosa.tone(440, sr=SR, length=SR // 10), sr=SR, fade_in=None, fade_out=None)
     assert effects.measure_loudness(y, sr=SR) == pytest.approx(-16, abs=0.5)
