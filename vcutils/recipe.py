@@ -50,7 +50,7 @@ def train_recipe(y, *, sr, epochs=40, seed=0, progress=True):
     Raises
     ------
     InputError
-        If `y` lasts less than ten seconds.
+        If `y` lasts less than five seconds.
 
     Examples
     --------
@@ -58,8 +58,8 @@ def train_recipe(y, *, sr, epochs=40, seed=0, progress=True):
     >>> recipe["mean"].shape
     (13,)
     """
-    if len(y) < 10 * sr:
-        raise InputError(f"The recipe needs ten seconds of the target; {len(y) / sr:.1f} s were given.")
+    if len(y) < 5 * sr:
+        raise InputError(f"The recipe needs five seconds of the target; {len(y) / sr:.1f} s were given.")
     import vcutils.nn  # noqa: F401  keeps TensorFlow quiet; it takes seconds, so only who trains loads it
     import keras
     from tqdm.auto import tqdm
