@@ -74,6 +74,8 @@ def test_clone_without_consent_says_how_to_give_it(recordings, tmp_path, capsys)
     (["--preset", "slow"], ["slow", "quick"]),
     (["--set", "stepz=3"], ["stepz", "steps"]),
     (["--set", "steps"], ["--set steps"]),
+    (["--set", "steps=many"], ["steps=many", "number"]),
+    (["--set", "steps=[1]"], ["steps=[1]", "number"]),
     (["--voice", "../escape"], ["../escape"]),
 ])
 def test_clone_refuses_settings_that_do_not_exist(recordings, tmp_path, capsys, more, words):

@@ -183,15 +183,16 @@ def _run_doctor(args):
 
 def _config(args):
     """The preset with what `--set` overrides."""
-    overrides = {}
+    base, overrides = preset(args.preset), {}
     for item in args.set:
         key, given, value = item.partition("=")
         if not given:
             raise InputError(f"--set {item} gives no value; write --set {item}=VALUE.")
+        kind = type(getattr(base, key, ""))
         try:
-            overrides[key] = json.loads(value)
-        except json.JSONDecodeError:
-            overrides[key] = value  # a word, such as f0_method=pyin
+            overrides[key] = value if kind is str else kind(json.loads(value))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"--set {item} does not fit; {key} is a number such as {getattr(base, key)}.") from error
     return preset(args.preset, **overrides)
 
 
