@@ -7,7 +7,7 @@ import tensorflow as tf
 from vcutils.config import preset
 from vcutils.dsp.content import content, f0_range
 from vcutils.dsp.features import analyse
-from vcutils.nn.batches import batches, make_tape
+from vcutils.nn.batches import add_noise, batches, make_tape
 from vcutils.nn.losses import stft_loss
 from vcutils.nn.networks import build_generator, receptive_field
 from vcutils.nn.render import render
@@ -43,14 +43,40 @@ def frames_of(batch, tape):
 
 
 def test_content_is_disguised_while_the_audio_is_not(tape):
-    """Perturbation: cuts come with formants moved by many factors, and the audio to be rebuilt is the recording."""
-    factors = set()
+    """Perturbation: cuts come with formants moved and noise added in many ways, and the audio to be rebuilt is the recording."""
+    disguises = set()
     for batch in draw(tape, n=12):
         for start, inputs in zip(frames_of(batch, tape), batch[0].numpy()):
-            said = tape.content[:, start : start + CONFIG.segment_frames]
-            match = np.flatnonzero([np.allclose(inputs[:, : CONFIG.n_mfcc], c, atol=1e-5) for c in said])
-            factors.update(match)
-    assert len(factors) >= 5
+            known = tape.disguised[:, start : start + CONFIG.segment_frames]
+            match = np.flatnonzero([np.allclose(inputs, d, atol=1e-5) for d in known])
+            disguises.update(match)
+    assert len(disguises) >= 5
+
+
+def test_disguises_differ_as_much_as_voices_do(tape, utterances):
+    """Each disguise is far from the plain content: a track without its formant shift and noise would be near."""
+    mel, loudness = (np.concatenate([getattr(u, k) for u in utterances]) for k in ("mel", "loudness"))
+    (plain,) = content(mel, loudness, sr=CONFIG.sr, n_mfcc=CONFIG.n_mfcc)
+    gap = CONFIG.n_fft // CONFIG.hop_length + 1
+    apart = np.abs(tape.disguised[:, gap : gap + 400, : CONFIG.n_mfcc] - plain[:400]).mean(axis=(1, 2))
+    assert np.median(apart) > 0.3  # standard deviations
+
+
+def test_added_noise_is_where_it_was_asked_for(sing):
+    """Against real noise in the audio: levels and envelopes of the two ways agree within 3 dB where noise rules."""
+    y = sing(4.0)
+    noise = 0.01 * np.random.default_rng(1).standard_normal(len(y)).astype(np.float32)
+    clean = analyse(y, **CONFIG.analysis)
+    active = clean.loudness > clean.loudness.max() - 30
+    from vcutils.dsp.features import loudness
+
+    sizes = dict(sr=16000, hop_length=160, n_fft=1024)
+    level = [10 * np.log10(np.mean(10 ** (loudness(x, **sizes)[active] / 10))) for x in (y, noise)]
+    noisy = analyse(y + noise, **CONFIG.analysis)
+    mel, loud = add_noise(clean.mel, clean.loudness, snr=level[0] - level[1], tilt=0.0)
+    pause = slice(85, 96)  # the voice pauses from 0.8 to 1 s
+    assert abs((noisy.loudness - loud)[pause].mean()) < 3  # levels are means of dB here, of powers there
+    assert abs(8.686 * (noisy.mel - mel)[pause, 10:].mean()) < 3
 
 
 def test_half_of_the_cuts_are_partly_replaced_by_their_neighbours(tape):
@@ -61,7 +87,7 @@ def test_half_of_the_cuts_are_partly_replaced_by_their_neighbours(tape):
         for start, inputs in zip(frames_of(batch, tape), batch[0].numpy()):
             cut = slice(start, start + CONFIG.segment_frames)
             said = inputs[:, : CONFIG.n_mfcc]
-            for own in tape.content[:, cut]:
+            for own in tape.disguised[:, cut, : CONFIG.n_mfcc]:
                 for near in tape.retrieved[:, cut]:
                     direction, moved = (near - own).ravel(), (said - own).ravel()
                     strength = moved @ direction / (direction @ direction)

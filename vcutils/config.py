@@ -23,6 +23,8 @@ class Config:
         F0 search range in Hz.
     warp_low, warp_high : float
         How far the formants of the generator's input are moved in training (information perturbation).
+    snr_low, snr_high : float
+        Steady noise that is added to it, dB below the voice.
     offset_std, noise_std : float
         Random offsets of the content, per second of audio and per frame, in standard deviations.
     k : int
@@ -60,6 +62,8 @@ class Config:
     # perturbation and retrieval
     warp_low: float = 0.78
     warp_high: float = 1.28
+    snr_low: float = 15.0
+    snr_high: float = 65.0
     offset_std: float = 0.15
     noise_std: float = 0.1
     k: int = 4
@@ -70,8 +74,8 @@ class Config:
     # training
     batch_size: int = 16
     segment_frames: int = 96
-    steps: int = 1200
-    gan_steps: int = 700
+    steps: int = 1000
+    gan_steps: int = 1000
     learning_rate: float = 1e-3
     stft_weight: float = 5.0
     feature_weight: float = 2.0

@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -69,7 +70,7 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
     began = time.monotonic()
     manifest = load_manifest(voice)
     utterances = load_features(voice, config=config)
-    others = [n for n in DEMO_VOICES if not set(_names(demo_voice(n))) & {f["original"] for f in manifest["files"]}]
+    others = _other_voices(manifest)
     identity = fingerprint([dataclasses.asdict(config), read_json(voice.features / "index.json")["files"], others])
     if voice.model.is_file():
         about = load_model(voice.model).about
@@ -132,8 +133,10 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
     return dict(training, finished=True, resumed_at=resumed_at, seconds=time.monotonic() - began)
 
 
-def _names(folder):
-    return [p.name for p in folder.iterdir()]
+def _other_voices(manifest):
+    """The demo voices that are not the one being cloned."""
+    cloned = {Path(f["original"]).name for f in manifest["files"]}
+    return [name for name in DEMO_VOICES if cloned.isdisjoint(p.name for p in demo_voice(name).iterdir())]
 
 
 def _hold_out(utterances, config):

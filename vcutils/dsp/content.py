@@ -19,7 +19,7 @@ def content(mel, loudness, *, sr, n_mfcc, factors=(1.0,)):
     mel : np.ndarray [shape=(n_frames, n_mels)]
         Of one speaker, as `vcutils.dsp.features.mel_envelope` gives it.
     loudness : np.ndarray [shape=(n_frames,)]
-        dB. Frames more than 40 dB below the loudest are silence.
+        dB. Frames more than 30 dB below the loudest are silence.
     sr, n_mfcc : int
     factors : sequence of float
         Formants are moved to so many times their frequency; 1 leaves them.
@@ -35,7 +35,7 @@ def content(mel, loudness, *, sr, n_mfcc, factors=(1.0,)):
     >>> said.shape, bool(np.allclose(said.mean(0), 0, atol=1e-4)), bool(np.allclose(said.std(0), 1, atol=1e-4))
     ((500, 24), True, True)
     """
-    active = mel[loudness > loudness.max() - 40].astype(np.float64)
+    active = mel[loudness > loudness.max() - 30].astype(np.float64)
     mean = active.mean(axis=0)
     covariance = (active - mean).T @ (active - mean) / len(active)
     cosine = scipy.fft.dct(np.eye(mel.shape[1]), axis=1, norm="ortho")[:, 1 : n_mfcc + 1]

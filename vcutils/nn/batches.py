@@ -7,7 +7,7 @@ import tensorflow as tf
 from vcutils.dsp.content import conditions, content, f0_range, retrieve
 from vcutils.dsp.synthesizer import pulse_train
 
-FACTORS = 15  # formant shifts to draw from
+N_DISGUISES = 20  # to draw from
 RETRIEVED_FACTORS = (0.8, 0.9, 1.0, 1.12, 1.25)  # formant shifts under which neighbours are looked up
 
 
@@ -18,9 +18,8 @@ class Tape:
     Frame `t` is centred on sample ``t * hop_length`` of `y` and of `pulses`.
     """
 
-    content: np.ndarray  # [shape=(FACTORS, n_frames, n_mfcc)]
-    retrieved: np.ndarray  # [shape=(len(RETRIEVED_FACTORS), n_frames, n_mfcc)]
-    conditions: np.ndarray  # [shape=(n_frames, 3)]
+    disguised: np.ndarray  # [shape=(N_DISGUISES, n_frames, n_mfcc + 3)], content and conditions
+    retrieved: np.ndarray  # [shape=(len(RETRIEVED_FACTORS), n_frames, n_mfcc)], content
     y: np.ndarray  # [shape=(n_frames * hop_length,)]
     pulses: np.ndarray  # [shape=(n_frames * hop_length,)]
     starts: np.ndarray  # frames at which a cut may start
@@ -50,7 +49,10 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
     """
     hop, segment, sizes = config.hop_length, config.segment_frames, dict(sr=config.sr, n_mfcc=config.n_mfcc)
     gap = config.n_fft // hop + 1  # room for the analysis window at both ends
-    tracks = dict(content=[], retrieved=[], conditions=[], y=[], pulses=[])
+    tracks = dict(disguised=[], retrieved=[], y=[], pulses=[])
+    rng = np.random.default_rng(config.seed)
+    factors = rng.permutation(np.geomspace(config.warp_low, config.warp_high, N_DISGUISES))
+    snrs = np.linspace(config.snr_low, config.snr_high, N_DISGUISES)
     position, starts = 0, []
 
     def lay(name, part, scale=1):
@@ -65,19 +67,23 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
         loudness = np.concatenate([u.loudness for u in utterances])
         index = np.concatenate([np.full(len(u.mel), i) for i, u in enumerate(utterances)])
         exclude = None if database_index is None else (index, database_index)
-        said = content(mel, loudness, factors=np.geomspace(config.warp_low, config.warp_high, FACTORS), **sizes)
         near = content(mel, loudness, factors=RETRIEVED_FACTORS, **sizes)
         near = np.stack([retrieve(c, database, k=config.k, exclude=exclude) for c in near])
         ratio = target_range[1] / f0_range(np.concatenate([u.f0 for u in utterances]))[1] if move_pitch else 1.0
+        f0 = np.concatenate([u.f0 for u in utterances]) * ratio
+        disguised = []
+        for factor, snr in zip(factors, snrs):
+            noisy_mel, noisy_loudness = add_noise(mel, loudness, snr=snr, tilt=rng.uniform(-1, 1))
+            (said,) = content(noisy_mel, noisy_loudness, factors=[factor], **sizes)
+            disguised.append(np.concatenate([said, conditions(f0, noisy_loudness, target_range=target_range)], axis=1))
+        disguised = np.stack(disguised)
         first = 0
         for u in utterances:
             own = slice(first, first + len(u.mel))
-            f0 = u.f0 * ratio
-            lay("content", said[:, own])
+            lay("disguised", disguised[:, own])
             lay("retrieved", near[:, own])
-            lay("conditions", conditions(f0, u.loudness, target_range=target_range))
             lay("y", u.y, hop)
-            lay("pulses", pulse_train(np.append(f0, f0[-1]), sr=config.sr, hop_length=hop)[0], hop)
+            lay("pulses", pulse_train(np.append(f0[own], f0[own][-1]), sr=config.sr, hop_length=hop)[0], hop)
             starts.append(position + gap + np.arange(max(1, len(u.mel) - segment + 1)))
             position += gap + max(len(u.mel), segment)
             first += len(u.mel)
@@ -85,6 +91,43 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
         tracks[name].append(np.zeros(gap * scale, np.float32))
     joined = {name: np.concatenate(parts, axis=max(0, parts[0].ndim - 2)) for name, parts in tracks.items()}
     return Tape(**joined, starts=np.concatenate(starts))
+
+
+def add_noise(mel, loudness, *, snr, tilt):
+    """What a log-mel envelope and the loudness would be had there been a steady noise in the room.
+
+    Powers of independent sounds add up, so that noise needs no audio here.
+
+    Parameters
+    ----------
+    mel : np.ndarray [shape=(n_frames, n_mels)]
+        Natural log of the amplitude.
+    loudness : np.ndarray [shape=(n_frames,)]
+        dB.
+    snr : float
+        How far the noise lies below the frames that are not silence, dB.
+    tilt : float
+        -1: rumbling, 0: white, 1: hissing; the ends of the spectrum differ by 20 dB.
+
+    Returns
+    -------
+    mel, loudness : np.ndarray
+        Of the noisy recording.
+
+    Examples
+    --------
+    >>> mel, loudness = add_noise(np.zeros((2, 80)), np.array([-26.0, -90.0]), snr=20, tilt=0)
+    >>> loudness.round(1)
+    array([-26., -46.], dtype=float32)
+    """
+    active = loudness > loudness.max() - 30
+    level = 0.5 * np.log(np.mean(np.exp(2 * mel[active]))) - snr / 8.686
+    noise = level + tilt * np.linspace(-1.15, 1.15, mel.shape[1])
+    floor = 10 * np.log10(np.mean(10 ** (loudness[active] / 10))) - snr
+    return (
+        (0.5 * np.logaddexp(2 * mel, 2 * noise)).astype(np.float32),
+        (10 * np.log10(10 ** (loudness / 10) + 10 ** (floor / 10))).astype(np.float32),
+    )
 
 
 def batches(tape, *, config, first_step, n_steps, batch_size, salt=0):
@@ -108,7 +151,7 @@ def batches(tape, *, config, first_step, n_steps, batch_size, salt=0):
         y [shape=(batch, n_samples)]), where ``n_samples = (n_frames - 1) * hop_length``.
     """
     segment, hop, n_fft = config.segment_frames, config.hop_length, config.n_fft
-    disguised, retrieved, told = tf.constant(tape.content), tf.constant(tape.retrieved), tf.constant(tape.conditions)
+    disguised, retrieved = tf.constant(tape.disguised), tf.constant(tape.retrieved)
     y, pulses, starts = tf.constant(tape.y), tf.constant(tape.pulses), tf.constant(tape.starts, tf.int32)
     n = batch_size
 
@@ -116,8 +159,8 @@ def batches(tape, *, config, first_step, n_steps, batch_size, salt=0):
         seeds = tf.random.split(tf.stack([tf.cast(config.seed * 1000 + salt, tf.int64), step]), 8)
         start = tf.gather(starts, tf.random.stateless_uniform([n], seeds[0], maxval=len(tape.starts), dtype=tf.int32))
         frames = start[:, None] + tf.range(segment)
-        # the disguise: a formant shift, ...
-        own = _look_up(disguised, seeds[1], frames)
+        # the disguise: a formant shift and noise, ...
+        own, told = tf.split(_look_up(disguised, seeds[1], frames), [config.n_mfcc, 3], -1)
         # ... for half of the cuts some of their neighbours in other recordings instead of themselves, ...
         near = _look_up(retrieved, seeds[2], frames)
         strength = tf.nn.relu(tf.random.stateless_uniform([n, 1, 1], seeds[3], -1.0, 1.0))
@@ -125,7 +168,7 @@ def batches(tape, *, config, first_step, n_steps, batch_size, salt=0):
         # ... and offsets, one a cut and one a frame
         said += config.offset_std * tf.random.stateless_normal([n, 1, config.n_mfcc], seeds[4])
         said += config.noise_std * tf.random.stateless_normal([n, segment, config.n_mfcc], seeds[5])
-        inputs = tf.concat([said, tf.gather(told, frames)], -1)
+        inputs = tf.concat([said, told], -1)
         samples = (start * hop)[:, None] + tf.range((segment - 1) * hop)
         wide = (start * hop - n_fft // 2)[:, None] + tf.range((segment - 1) * hop + n_fft)
         return inputs, tf.gather(pulses, wide), tf.random.stateless_normal(wide.shape, seeds[6]), tf.gather(y, samples)
