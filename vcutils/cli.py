@@ -35,7 +35,7 @@ def main(argv=None):
     Examples
     --------
     >>> import contextlib
-    >>> with contextlib.redirect_stderr(sys.stdout):
+    >>> with contextlib.redirect_stderr(sys.stdout):  # doctest: +ELLIPSIS
     ...     main(["sing", "nobody", "README.md"])
     vcutils: The voice 'nobody' has no result of step 'train' ...
     2
