@@ -185,7 +185,8 @@ def test_state_restores_exactly(tape):
 
 def test_averaged_weights_are_lent_not_kept(tape):
     trainer = Trainer(preset("smoke"), np.full(80, -5.0))
-    trainer.reconstruction_step(draw(tape)[0])
+    for batch in draw(tape, n=3):  # the average starts at the first step's weights
+        trainer.reconstruction_step(batch)
     raw = trainer.generator.get_weights()
     with trainer.averaged():
         inside = trainer.generator.get_weights()

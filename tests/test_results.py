@@ -83,6 +83,11 @@ def test_lost_and_invented_voicing_counts():
     assert figures["voicing_error"] == pytest.approx(0.2) and figures["raw_pitch_accuracy"] == 1.0
 
 
+def test_a_few_lucky_frames_are_no_melody():
+    sung = np.where(np.arange(100) < 15, 220.0, 0.0)
+    assert results.compare_f0(sung, np.full(100, 220.0)) == {"voicing_error": 0.85}
+
+
 def test_no_common_pitch_leaves_the_figures_out():
     assert results.compare_f0(np.zeros(5), np.full(5, 220.0)) == {"voicing_error": 1.0}
 

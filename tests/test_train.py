@@ -34,8 +34,8 @@ def test_training_writes_a_voice_that_says_where_it_is_from(trained):
     assert about["consent"]["kind"] == "licence"
     assert about["recordings"] and all(len(v) == 64 for v in about["recordings"].values())
     training = about["training"]
-    assert training["steps"] == 40 and training["kept_step"] in (30, 40)
-    assert "best held-out score" in training["reason"]
+    assert training["steps"] == 40 and training["kept_step"] == 40
+    assert "step 40 of 40 were kept" in training["reason"]
     assert [h["step"] for h in training["history"]] == [10, 20, 30, 40]
 
 
@@ -136,6 +136,14 @@ def test_first_phase_ends_early_when_nothing_more_is_learned():
     history = [dict(held_out=s) for s in scores]
     assert _plateau(history, 4) and not _plateau(history[:6], 4)
     assert not _plateau([dict(held_out=2.0 - 0.1 * i) for i in range(10)], 4)
+
+
+def test_weights_that_got_worse_are_not_kept(fresh):
+    """A learning rate that destroys the generator in the second phase: what is kept is from before."""
+    config = preset("smoke", steps=20, gan_steps=10, evaluate_every=5, learning_rate=0.3)
+    result = train(fresh, config=config, progress=False)
+    scores = {h["step"]: h["held_out"] for h in result["history"]}
+    assert scores[result["kept_step"]] <= 1.05 * min(scores.values())
 
 
 def test_early_end_keeps_all_adversarial_steps_and_says_why(fresh):

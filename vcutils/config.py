@@ -75,12 +75,12 @@ class Config:
     batch_size: int = 16
     segment_frames: int = 96
     steps: int = 1000
-    gan_steps: int = 1000
+    gan_steps: int = 500
     learning_rate: float = 1e-3
     stft_weight: float = 5.0
     feature_weight: float = 2.0
     adversarial_weight: float = 1.0
-    converted_weight: float = 1.0
+    converted_weight: float = 0.5
     evaluate_every: int = 100
     checkpoint_every: int = 50
     patience: int = 4

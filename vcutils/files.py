@@ -85,6 +85,14 @@ def read_json(path):
     ------
     InputError
         If the file is not JSON.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.json"
+    >>> _ = path.write_text('["a", 1]')
+    >>> read_json(path)
+    ['a', 1]
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -3,18 +3,21 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import librosa
 import numpy as np
 
 import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.content import conditions, content, f0_range, retrieve
 from vcutils.dsp.features import Features, analyse, warp_matrix
+from vcutils.dsp.features import loudness as loudness_of
 from vcutils.errors import InputError
 from vcutils.model import VoiceModel, load_model
 from vcutils.nn.render import render
 from vcutils.nn.trainer import make_generator, make_synthesizer
 
 RETRIEVAL = 0.5  # default strength: identity against words
+HEADROOM_DB = 6.0  # a frame may come out this much louder than asked for
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,6 @@ def read_song(song, *, config):
         y, sr = song
         y = np.asarray(y, np.float32)
         if sr != config.sr:
-            import librosa
-
             y = librosa.resample(y, orig_sr=sr, target_sr=config.sr)
     if len(y) < config.win_length or np.abs(y).max() < 1e-4:
         raise InputError(f"{name} is {'silent' if len(y) >= config.win_length else 'too short'}; give a recording in which somebody sings or speaks.")
@@ -158,10 +159,9 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
     Examples
     --------
     >>> from vcutils.workspace import open_voice
-    >>> convert(open_voice("nobody"), "song.wav")
+    >>> convert(open_voice("nobody"), "song.wav")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ...
-    vcutils.errors.InputError: ...
+    vcutils.errors.InputError: The voice 'nobody' has no result ...
     """
     for name, value, low, high in (("retrieval", retrieval, 0, 1), ("formant", formant, -12, 12), ("loudness", loudness, 0, 1)):
         if not low <= value <= high:
@@ -182,7 +182,16 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
     inputs = np.concatenate([said, conditions(f0, level, target_range=model.f0_range)], axis=1)
     warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) if formant else None
     y = render(generator, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)
+    y = _no_louder(y, level, config)
     return dict(y=y[: song.n_samples], sr=config.sr, f0=f0, key=semitones, message=message)
+
+
+def _no_louder(y, level, config):
+    """Turn frames down that came out much louder than they were asked for: hiss in what was a silence."""
+    hop = config.hop_length
+    excess = loudness_of(y, sr=config.sr, hop_length=hop, n_fft=config.n_fft)[: len(level)] - level - HEADROOM_DB
+    gain = librosa.db_to_amplitude(-np.maximum(excess, 0))
+    return (y * np.interp(np.arange(len(y)) / hop, np.arange(len(gain)), gain)).astype(np.float32)
 
 
 def load_singer(voice):
@@ -202,6 +211,13 @@ def load_singer(voice):
     ------
     InputError
         If the voice has not been trained or its file is damaged.
+
+    Examples
+    --------
+    >>> from vcutils.workspace import open_voice
+    >>> load_singer(open_voice("nobody"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    vcutils.errors.InputError: The voice 'nobody' has no result of step 'train' ...
     """
     if isinstance(voice, VoiceModel):
         return _build(voice)

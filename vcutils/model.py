@@ -45,6 +45,16 @@ def save_model(path, model):
     path : str or Path
         Ends in ``.npz``.
     model : VoiceModel
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from vcutils.config import preset
+    >>> model = VoiceModel(preset("smoke"), [np.ones(3)], np.zeros((5, 24)), (100.0, 150.0, 200.0), {"voice": "anna"})
+    >>> path = tempfile.mkdtemp() + "/model.npz"
+    >>> save_model(path, model)
+    >>> load_model(path).about
+    {'voice': 'anna'}
     """
     header = dict(format=FORMAT, config=dataclasses.asdict(model.config), f0_range=model.f0_range, about=model.about)
     weights = {f"weight_{i:03d}": w for i, w in enumerate(model.weights)}

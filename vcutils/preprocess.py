@@ -84,10 +84,9 @@ def preprocess(voice, *, config, progress=True):
     --------
     >>> from vcutils.config import preset
     >>> from vcutils.workspace import open_voice
-    >>> preprocess(open_voice("nobody"), config=preset("quick"))
+    >>> preprocess(open_voice("nobody"), config=preset("quick"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ...
-    vcutils.errors.InputError: ...
+    vcutils.errors.InputError: The voice 'nobody' has no result ...
     """
     manifest = verify_recordings(voice)
     names, computed = [], 0
@@ -136,10 +135,9 @@ def load_features(voice, *, config):
     --------
     >>> from vcutils.config import preset
     >>> from vcutils.workspace import open_voice
-    >>> load_features(open_voice("nobody"), config=preset("quick"))
+    >>> load_features(open_voice("nobody"), config=preset("quick"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ...
-    vcutils.errors.InputError: ...
+    vcutils.errors.InputError: The voice 'nobody' has no result ...
     """
     voice.require("preprocess")
     index = read_json(voice.features / "index.json")

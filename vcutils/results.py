@@ -134,7 +134,8 @@ def compare_f0(f0, f0_source):
         "raw_pitch_accuracy" : share of these frames within 50 cents. mir_eval [1]_ divides by all frames that the
         reference voices; here a frame that lost its voice counts in the next figure only.
         "voicing_error" : share of all frames in which one is voiced and the other is not.
-        The first three are absent if no frame is voiced in both.
+        The first three are absent if both voice fewer than a fifth of the frames that the source voices: there is then
+        no melody to speak of.
 
     References
     ----------
@@ -151,7 +152,7 @@ def compare_f0(f0, f0_source):
     """
     both = (f0 > 0) & (f0_source > 0)
     figures = {"voicing_error": float(np.mean((f0 > 0) != (f0_source > 0)))}
-    if both.any():
+    if both.any() and both.sum() >= 0.2 * (f0_source > 0).sum():
         semitones = hz_to_semitones(f0[both] / f0_source[both])
         transpose = np.median(semitones)
         cents = 100 * (semitones - transpose)

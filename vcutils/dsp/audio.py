@@ -137,7 +137,7 @@ def save_audio(path, y, sr, *, comment=None):
         for start in range(0, len(frames), _BLOCK):
             f.write(frames[start : start + _BLOCK])
     with atomic_path(path) as tmp:
-        tmp.write_bytes(encoded.getbuffer())
+        tmp.write_bytes(encoded.getvalue())
     return path
 
 

@@ -46,6 +46,17 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
     Returns
     -------
     Tape
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> from vcutils.dsp.features import Features
+    >>> rng, config = np.random.default_rng(0), preset("smoke")
+    >>> voice = [Features(rng.standard_normal(16000), np.full(100, 200.0), np.full(100, -26.0), rng.standard_normal((100, 80)))]
+    >>> database = np.zeros((10, 24), np.float32)
+    >>> tape = make_tape([voice], config=config, target_range=(150.0, 200.0, 300.0), database=database)
+    >>> tape.disguised.shape[0] == N_DISGUISES, tape.starts.shape
+    (True, (53,))
     """
     hop, segment, sizes = config.hop_length, config.segment_frames, dict(sr=config.sr, n_mfcc=config.n_mfcc)
     gap = config.n_fft // hop + 1  # room for the analysis window at both ends
@@ -149,6 +160,17 @@ def batches(tape, *, config, first_step, n_steps, batch_size, salt=0):
     tf.data.Dataset
         Of (inputs [shape=(batch, n_frames, n_mfcc + 3)], pulses, noise [shape=(batch, n_samples + n_fft)],
         y [shape=(batch, n_samples)]), where ``n_samples = (n_frames - 1) * hop_length``.
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> from vcutils.dsp.features import Features
+    >>> rng, config = np.random.default_rng(0), preset("smoke")
+    >>> voice = [Features(rng.standard_normal(16000), np.full(100, 200.0), np.full(100, -26.0), rng.standard_normal((100, 80)))]
+    >>> database = np.zeros((10, 24), np.float32)
+    >>> tape = make_tape([voice], config=config, target_range=(150.0, 200.0, 300.0), database=database)
+    >>> [x.shape for x in next(iter(batches(tape, config=config, first_step=0, n_steps=1, batch_size=4)))][0]
+    TensorShape([4, 48, 27])
     """
     segment, hop, n_fft = config.segment_frames, config.hop_length, config.n_fft
     disguised, retrieved = tf.constant(tape.disguised), tf.constant(tape.retrieved)

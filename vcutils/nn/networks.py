@@ -22,6 +22,11 @@ def convnext_block(x, *, kernel_size=7):
     References
     ----------
     .. [1] Z. Liu et al., "A ConvNet for the 2020s", CVPR 2022.
+
+    Examples
+    --------
+    >>> convnext_block(keras.Input((100, 16))).shape
+    (None, 100, 16)
     """
     width = x.shape[-1]
     h = layers.DepthwiseConv1D(kernel_size, padding="same")(x)
@@ -76,6 +81,11 @@ class LogMel:
     ----------
     sr, n_fft, n_mels : int
         The hop is a quarter of `n_fft`.
+
+    Examples
+    --------
+    >>> LogMel(sr=16000, n_fft=512, n_mels=64)(tf.zeros([1, 16000])).shape
+    TensorShape([1, 122, 64])
     """
 
     def __init__(self, *, sr, n_fft, n_mels):

@@ -29,6 +29,15 @@ def render(generator, synthesizer, inputs, f0, *, config, formant_matrix=None, c
     Returns
     -------
     np.ndarray [shape=(n_frames * hop_length,)]
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> from vcutils.nn.trainer import make_generator, make_synthesizer
+    >>> config = preset("smoke")
+    >>> inputs, f0 = np.zeros((50, config.n_mfcc + 3), np.float32), np.full(50, 200.0)
+    >>> render(make_generator(config), make_synthesizer(config), inputs, f0, config=config).shape
+    (8000,)
     """
     hop, n_fft = config.hop_length, config.n_fft
     n_frames = len(inputs)

@@ -20,6 +20,13 @@ class Synthesizer:
     References
     ----------
     .. [1] J. Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 2020.
+
+    Examples
+    --------
+    >>> synthesizer = Synthesizer(sr=16000, hop_length=160, win_length=640, n_fft=1024, n_mels=80)
+    >>> noise = tf.random.stateless_normal([1, 9 * 160 + 1024], [0, 0])
+    >>> synthesizer(tf.zeros_like(noise), noise, tf.zeros([1, 10, 160])).shape
+    TensorShape([1, 1440])
     """
 
     def __init__(self, *, sr, hop_length, win_length, n_fft, n_mels):

@@ -20,6 +20,12 @@ class Trainer:
     config : vcutils.config.Config
     mean_mel : np.ndarray [shape=(n_mels,)]
         Average log-mel envelope of the target: what the generator says before it has learned anything.
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> Trainer(preset("smoke"), np.full(80, -5.0)).generator.output_shape
+    (None, None, 160)
     """
 
     def __init__(self, config, mean_mel):
@@ -81,7 +87,8 @@ class Trainer:
         return {"stft": stft, "features": features, "fooled": fooled, "converted": converted, "judge": judge_loss}
 
     def _judge(self, y):
-        return [d(m(y), training=True) for m, d in zip(self.log_mels, self.discriminators)]
+        """For each discriminator its feature maps and, last, its scores, in full precision."""
+        return [[tf.cast(x, tf.float32) for x in d(m(y), training=True)] for m, d in zip(self.log_mels, self.discriminators)]
 
     @tf.function
     def _score(self, inputs, pulses, noise, y):
@@ -116,7 +123,19 @@ class Trainer:
 
 @contextlib.contextmanager
 def precision(config):
-    """A context in which Keras builds networks in bfloat16 if the configuration asks for it."""
+    """A context in which Keras builds networks in bfloat16 if the configuration asks for it.
+
+    Parameters
+    ----------
+    config : vcutils.config.Config
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> with precision(preset("studio")):
+    ...     keras.config.dtype_policy().compute_dtype
+    'bfloat16'
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if config.mixed_precision else "float32")
     try:
@@ -139,5 +158,12 @@ def make_generator(config):
 
 
 def make_synthesizer(config):
-    """The synthesizer with the sizes of a configuration."""
+    """The synthesizer with the sizes of a configuration.
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> make_synthesizer(preset("quick")).hop_length
+    160
+    """
     return Synthesizer(sr=config.sr, hop_length=config.hop_length, win_length=config.win_length, n_fft=config.n_fft, n_mels=config.n_mels)
