@@ -53,6 +53,15 @@ def test_silence_stays_silent(trained, sing):
     assert level(out[36_000:44_000]) < level(out[:32_000]) - 20
 
 
+def test_even_a_voice_that_only_hisses_is_silent_where_the_song_is(trained, sing):
+    """Frames may not come out louder than asked for: the output of an untrained generator follows the song's pauses."""
+    model = load_model(trained.model)
+    hissing = VoiceModel(model.config, [0 * w for w in model.weights], model.database, model.f0_range, model.about)
+    y = np.concatenate([sing(2.0), np.zeros(16000, np.float32), sing(2.0)])
+    out = convert(hissing, (y, 16000))["y"]
+    assert np.abs(out[:32_000]).max() > 0.01 and np.abs(out[36_000:44_000]).max() < 1e-4
+
+
 def test_auto_key_brings_the_song_to_the_voice_and_says_so(trained):
     target = load_model(trained.model).f0_range
     for factor in (0.45, 0.8, 1.0, 1.9):

@@ -73,7 +73,7 @@ def test_added_noise_is_where_it_was_asked_for(sing):
     sizes = dict(sr=16000, hop_length=160, n_fft=1024)
     level = [10 * np.log10(np.mean(10 ** (loudness(x, **sizes)[active] / 10))) for x in (y, noise)]
     noisy = analyse(y + noise, **CONFIG.analysis)
-    mel, loud = add_noise(clean.mel, clean.loudness, snr=level[0] - level[1], tilt=0.0)
+    mel, loud = add_noise(clean.mel, clean.loudness, sr=16000, snr=level[0] - level[1], tilt=0.0)
     pause = slice(85, 96)  # the voice pauses from 0.8 to 1 s
     assert abs((noisy.loudness - loud)[pause].mean()) < 3  # levels are means of dB here, of powers there
     assert abs(8.686 * (noisy.mel - mel)[pause, 10:].mean()) < 3

@@ -62,8 +62,8 @@ class Config:
     # perturbation and retrieval
     warp_low: float = 0.78
     warp_high: float = 1.28
-    snr_low: float = 15.0
-    snr_high: float = 65.0
+    snr_low: float = 10.0
+    snr_high: float = 60.0
     offset_std: float = 0.15
     noise_std: float = 0.1
     k: int = 4

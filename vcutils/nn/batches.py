@@ -1,6 +1,7 @@
 """Training batches: random cuts of the recordings, their content disguised, made by TensorFlow while it trains."""
 from dataclasses import dataclass
 
+import librosa
 import numpy as np
 import tensorflow as tf
 
@@ -84,7 +85,7 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
         f0 = np.concatenate([u.f0 for u in utterances]) * ratio
         disguised = []
         for factor, snr in zip(factors, snrs):
-            noisy_mel, noisy_loudness = add_noise(mel, loudness, snr=snr, tilt=rng.uniform(-1, 1))
+            noisy_mel, noisy_loudness = add_noise(mel, loudness, sr=config.sr, snr=snr, tilt=rng.uniform(-1, 1))
             (said,) = content(noisy_mel, noisy_loudness, factors=[factor], **sizes)
             disguised.append(np.concatenate([said, conditions(f0, noisy_loudness, target_range=target_range)], axis=1))
         disguised = np.stack(disguised)
@@ -104,7 +105,7 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
     return Tape(**joined, starts=np.concatenate(starts))
 
 
-def add_noise(mel, loudness, *, snr, tilt):
+def add_noise(mel, loudness, *, sr, snr, tilt):
     """What a log-mel envelope and the loudness would be had there been a steady noise in the room.
 
     Powers of independent sounds add up, so that noise needs no audio here.
@@ -115,6 +116,7 @@ def add_noise(mel, loudness, *, snr, tilt):
         Natural log of the amplitude.
     loudness : np.ndarray [shape=(n_frames,)]
         dB.
+    sr : int
     snr : float
         How far the noise lies below the frames that are not silence, dB.
     tilt : float
@@ -127,12 +129,13 @@ def add_noise(mel, loudness, *, snr, tilt):
 
     Examples
     --------
-    >>> mel, loudness = add_noise(np.zeros((2, 80)), np.array([-26.0, -90.0]), snr=20, tilt=0)
+    >>> mel, loudness = add_noise(np.zeros((2, 80)), np.array([-26.0, -90.0]), sr=16000, snr=20, tilt=0)
     >>> loudness.round(1)
     array([-26., -46.], dtype=float32)
     """
     active = loudness > loudness.max() - 30
-    level = 0.5 * np.log(np.mean(np.exp(2 * mel[active]))) - snr / 8.686
+    width = np.diff(librosa.mel_frequencies(mel.shape[1] + 1, fmax=sr / 2))  # high bands hold more of the power
+    level = 0.5 * np.log(np.mean(np.exp(2 * mel[active]) @ width) / width.sum()) - snr / 8.686
     noise = level + tilt * np.linspace(-1.15, 1.15, mel.shape[1])
     floor = 10 * np.log10(np.mean(10 ** (loudness[active] / 10))) - snr
     return (
