@@ -75,7 +75,8 @@ def test_clone_without_consent_says_how_to_give_it(recordings, tmp_path, capsys)
     (["--set", "stepz=3"], ["stepz", "steps"]),
     (["--set", "steps"], ["--set steps"]),
     (["--set", "steps=many"], ["steps=many", "number"]),
-    (["--set", "steps=[1]"], ["steps=[1]", "number"]),
+    (["--set", "steps=1.9"], ["steps", "1.9", "whole number"]),
+    (["--set", "steps=[1]"], ["steps", "[1]", "whole number"]),
     (["--voice", "../escape"], ["../escape"]),
 ])
 def test_clone_refuses_settings_that_do_not_exist(recordings, tmp_path, capsys, more, words):
@@ -134,6 +135,24 @@ def test_sing_never_overwrites_the_song(workspace, song, tmp_path, capsys, monke
     before = sha256(song)
     refuse(["sing", "anna", song.name, "-o", song, "--workspace", workspace], capsys, "song itself")
     assert sha256(song) == before
+
+
+def test_sing_overwrites_neither_the_backing_nor_a_song_with_the_voice_alone(workspace, song, tmp_path, capsys):
+    backing = save_audio(tmp_path / "karaoke.wav", np.full(16000, 0.1), 16000)
+    twin = tmp_path / "cover_voice.flac"
+    twin.write_bytes(song.read_bytes())
+    before = everything_in(tmp_path)
+    sing = ["sing", "anna", twin, "--backing", backing, "--workspace", workspace]
+    refuse([*sing, "-o", backing], capsys, "the backing itself")
+    refuse([*sing, "-o", tmp_path / "cover.flac"], capsys, "the song itself")
+    assert everything_in(tmp_path) == before
+
+
+def test_balance_out_of_range_is_found_before_singing(workspace, song, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vcutils.generate.convert", lambda *_, **__: pytest.fail("it sang"))
+    backing = save_audio(tmp_path / "karaoke.wav", np.full(16000, 0.1), 16000)
+    refuse(["sing", "anna", song, "--backing", backing, "--balance", "100", "-o", tmp_path / "a.wav", "--workspace", workspace], capsys, "balance")
+    refuse(["sing", "anna", song, "-o", tmp_path / "a.mp3", "--workspace", workspace], capsys, "a.mp3")
 
 
 def test_two_songs_of_one_name_are_refused_before_either_is_sung(workspace, song, tmp_path, capsys):
@@ -208,7 +227,8 @@ def test_sing_with_a_backing_keeps_the_voice_alone_beside_the_mix(workspace, son
     assert load_audio(out, mono=False)[0].shape == (2, 6 * 44100)
     alone, sr = load_audio(tmp_path / "cover_voice.flac", mono=False)
     assert alone.shape == (1, 5 * sr)
-    assert json.loads((tmp_path / "cover_voice.flac.json").read_text(encoding="utf-8"))["backing"]["sha256"] == sha256(backing)
+    noted = [json.loads((tmp_path / f"{name}.flac.json").read_text(encoding="utf-8"))["backing"] for name in ("cover", "cover_voice")]
+    assert noted[0]["sha256"] == sha256(backing) and noted[1] is None
 
     page = tmp_path / "page.html"
     assert main(["report", "anna", str(out), "--source", str(song), "--page", str(page), "--workspace", str(workspace), "--json"]) == 0

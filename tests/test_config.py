@@ -25,6 +25,20 @@ def test_any_setting_can_be_overridden_and_only_those():
         preset("quick", hop_length=200)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [dict(steps=0), dict(steps=1.5), dict(steps=True), dict(batch_size=1), dict(k=0), dict(evaluate_every=0), dict(segment_frames=4),
+     dict(learning_rate=float("nan")), dict(learning_rate="fast"), dict(n_mfcc=100), dict(fmin=2000.0), dict(mixed_precision=1), dict(f0_method=3)],
+)  # fmt: skip
+def test_settings_that_cannot_work_are_named(setting):
+    with pytest.raises(InputError, match=next(iter(setting))):
+        preset("quick", **setting)
+
+
+def test_no_adversary_is_a_setting():
+    assert preset("quick", gan_steps=0, offset_std=0, learning_rate=1).gan_steps == 0
+
+
 def test_settings_cannot_be_changed_later():
     with pytest.raises(dataclasses.FrozenInstanceError):
         preset("quick").sr = 8000

@@ -13,7 +13,7 @@ from vcutils.model import VoiceModel, load_model, save_model
 @pytest.fixture
 def model():
     rng = np.random.default_rng(0)
-    return VoiceModel(preset("smoke"), [rng.standard_normal((3, 4)).astype(np.float32)] * 12, rng.standard_normal((50, 24)), (100.0, 150.0, 200.0), {"voice": "anna"})
+    return VoiceModel(preset("smoke"), [rng.standard_normal((3, 4)).astype(np.float32)] * 12, rng.standard_normal((50, 24)), (100.0, 150.0, 200.0), dict(voice="anna", identity="0", consent={"kind": "self"}, training={}))
 
 
 def test_round_trip(tmp_path, model):
@@ -57,6 +57,7 @@ def test_damaged_and_foreign_files_are_named(tmp_path, model):
         dict(header="[]"),
         dict(header=header(good, config={"sr": 16000, "surprise": 1})),
         dict(header=header(good, f0_range=[1.0])),
+        dict(header=header(good, about={"voice": "anna"})),
         dict(database=np.zeros((0, 24))),
         dict(database=np.zeros((50, 3))),
         dict(weight_000=np.full((3, 4), np.nan)),

@@ -53,6 +53,18 @@ def test_only_the_missing_file_is_computed(voice):
     assert preprocess(voice, config=CONFIG, progress=False)["computed"] == 1
 
 
+def test_a_damaged_file_is_computed_again(voice):
+    preprocess(voice, config=CONFIG, progress=False)
+    damaged = next(voice.features.glob("*.npz"))
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    (voice.features / ".part-killed.npz").write_bytes(b"half a file")
+    with pytest.raises(InputError, match=damaged.name):
+        load_features(voice, config=CONFIG)
+    assert preprocess(voice, config=CONFIG, progress=False)["computed"] == 1
+    assert len(files(voice)) == 4  # nothing half-written is left
+    assert load_features(voice, config=CONFIG)
+
+
 def test_slices_fit_their_audio(voice):
     preprocess(voice, config=CONFIG, progress=False)
     for u in load_features(voice, config=CONFIG):

@@ -12,9 +12,10 @@ import pytest
 import soundfile as sf
 
 from vcutils.config import preset
+from vcutils.dsp.features import Features
 from vcutils.errors import InputError
 from vcutils.model import load_model
-from vcutils.train import _plateau, train
+from vcutils.train import _hold_out, _other_voices, _plateau, train
 from vcutils.workspace import open_voice
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,6 +58,37 @@ def test_previews_can_be_heard_and_are_marked(trained):
 def test_a_finished_training_is_not_repeated(trained):
     result = train(trained, config=preset("smoke"), progress=False, stop=lambda: pytest.fail("it took a step"))
     assert result["finished"] and result["resumed_at"] == result["steps"] == 40
+
+
+def test_a_new_consent_reaches_the_finished_voice(trained, fresh):
+    fresh.model.write_bytes(trained.model.read_bytes())
+    manifest = json.loads(fresh.manifest.read_text())
+    manifest["consent"]["note"] = "asked again"
+    fresh.manifest.write_text(json.dumps(manifest))
+    train(fresh, config=preset("smoke"), progress=False, stop=lambda: pytest.fail("it took a step"))
+    assert load_model(fresh.model).about["consent"]["note"] == "asked again"
+
+
+def test_a_damaged_voice_is_trained_anew(trained, fresh):
+    fresh.model.write_bytes(trained.model.read_bytes()[:5000])
+    tiny = preset("smoke", steps=2, gan_steps=1, evaluate_every=1)
+    assert train(fresh, config=tiny, progress=False)["steps"] == 3
+    assert load_model(fresh.model)
+
+
+def test_a_quarter_at_most_is_held_out_and_something_always():
+    for seconds in ([11.0], [1, 11.5], [3, 11], [0.6, 0.6, 10], [5] * 20, [12] * 40, [1.0] * 6):
+        u = [Features(np.zeros(round(s * 100) * 160), *(np.ones(round(s * 100)) for _ in range(2)), np.zeros((round(s * 100), 80))) for s in seconds]
+        kept, held_out = _hold_out(u, preset("smoke"))
+        share = sum(len(x.f0) for x in held_out) / sum(len(x.f0) for x in kept + held_out)
+        assert 0 < share <= 0.25 and len(kept) >= 4  # so that each has others to find neighbours in
+        assert all(len(x.y) == len(x.f0) * 160 for x in kept + held_out)
+
+
+def test_the_cloned_voice_is_not_among_the_others(trained, prepared):
+    manifest = json.loads(trained.manifest.read_text())
+    assert _other_voices(manifest) == ["rms"]
+    assert _other_voices({"files": [{"sha256": "0" * 64}]}) == ["slt", "rms"]
 
 
 def test_a_changed_setting_trains_anew(trained, fresh):

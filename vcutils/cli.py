@@ -56,7 +56,7 @@ def main(argv=None):
         print(f"vcutils: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nvcutils: stopped; the same command goes on where this one was.", file=sys.stderr)
+        print("\nvcutils: stopped. `clone` and `demo` go on from their last checkpoint when run again.", file=sys.stderr)
         return 130
     except Exception as error:
         if args is None or args.debug:
@@ -97,7 +97,7 @@ def _parser():
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where everything goes (default: %(default)s)")
 
     clone = command("clone", _run_clone, "Clone a voice from recordings: steps 1 to 3.", where, settings)
-    clone.add_argument("recordings", nargs="+", metavar="RECORDINGS", help="folders, sound files or zips")
+    clone.add_argument("recordings", nargs="+", metavar="RECORDINGS", help="folders, sound files or zips; all of them, also those of an earlier run")
     clone.add_argument("--voice", required=True, metavar="NAME", help="what to call the voice")
     clone.add_argument("--consent", metavar="{self,permission,licence}", help="why you may clone it: it is yours, its owner allowed it, or the recordings' licence does")
     clone.add_argument("--consent-note", default="", metavar="TEXT", help="who allowed it, or which licence")
@@ -190,27 +190,30 @@ def _config(args):
             raise InputError(f"--set {item} gives no value; write --set {item}=VALUE.")
         kind = type(getattr(base, key, ""))
         try:
-            overrides[key] = value if kind is str else kind(json.loads(value))
-        except (TypeError, ValueError) as error:
+            overrides[key] = value if kind is str else json.loads(value)
+        except ValueError as error:
             raise InputError(f"--set {item} does not fit; {key} is a number such as {getattr(base, key)}.") from error
     return preset(args.preset, **overrides)
 
 
 def _outputs(args, songs):
     """Where each song goes."""
-    from vcutils.dsp.audio import AUDIO_SUFFIXES
+    from vcutils.dsp.audio import AUDIO_SUFFIXES, WRITABLE_SUFFIXES
 
     folder = len(songs) > 1 or any(path.is_dir() for path in args.songs)
-    if folder and (args.out is None or args.out.suffix in AUDIO_SUFFIXES):
+    if folder and (args.out is None or args.out.suffix.lower() in AUDIO_SUFFIXES):
         raise InputError(f"{len(songs)} songs need a folder to go into; add -o FOLDER.")
     if args.out is None:
         return [Path(f"{args.name}_{songs[0].stem}.wav")]
     if not folder and not args.out.is_dir():
+        if args.out.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise InputError(f"{args.out} cannot be written: its name must end in {', '.join(WRITABLE_SUFFIXES)}.")
         return [args.out]
     outs = [args.out / f"{song.stem}.wav" for song in songs]
-    for out in outs:
-        if outs.count(out) > 1:
-            raise InputError(f"Two songs would both become {out}; sing them one at a time, or rename one.")
+    written = [path for out in outs for path in ([out, _voice_alone(out)] if args.backing else [out])]
+    for path in written:
+        if written.count(path) > 1:
+            raise InputError(f"Two songs would both become {path}; sing them one at a time, or rename one.")
     return outs
 
 
@@ -240,12 +243,15 @@ def _print_evaluation(history, preview):
 
 def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, retrieval=None, formant=0.0):
     """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json."""
-    if out.resolve() == song.resolve():
-        raise InputError(f"{out} is the song itself; choose another name for the result.")
+    for path in [out, _voice_alone(out)] if backing else [out]:
+        for given, what in ((song, "the song"), (backing, "the backing")):
+            if given and path.resolve() == Path(given).resolve():
+                raise InputError(f"{path} is {what} itself; choose another name for the result.")
     from vcutils.dsp.audio import SYNTHETIC, save_audio
     from vcutils.generate import RETRIEVAL, convert, load_singer
-    from vcutils.postprocess import finish
+    from vcutils.postprocess import check_settings, finish
 
+    check_settings(balance_db=balance)  # before the song is sung, which may take long
     began = time.monotonic()
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
@@ -253,7 +259,7 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, retrieval=
     sung = convert(voice, song, key=key, retrieval=retrieval, formant=formant)
     tracks = {out: finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)}
     if backing:
-        tracks[out.with_stem(f"{out.stem}_voice")] = finish(sung["y"], sr=sung["sr"])
+        tracks[_voice_alone(out)] = finish(sung["y"], sr=sung["sr"])
     provenance = {
         "synthetic": True,
         "notice": f"{SYNTHETIC}: a computer sings, with a model of the voice '{voice.name}'.",
@@ -268,10 +274,15 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, retrieval=
     }
     for path, (y, sr) in tracks.items():
         save_audio(path, y, sr, comment=SYNTHETIC)
-        write_json(_provenance(path), provenance)
+        write_json(_provenance(path), provenance if path == out else {**provenance, "backing": None})
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(song), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
+
+
+def _voice_alone(out):
+    """Where the voice without the backing goes."""
+    return out.with_stem(f"{out.stem}_voice")
 
 
 def _provenance(path):
@@ -294,7 +305,7 @@ def _report(voice, out, song, page):
     made = read_json(_provenance(out)) if _provenance(out).is_file() else {}
     if song.is_file() and made.get("source", {}).get("sha256", sha256(song)) != sha256(song):
         raise InputError(f"{out} was sung from another file, '{made['source']['file']}', than {song}; give that one as --source.")
-    alone = out.with_stem(f"{out.stem}_voice") if made.get("backing") else out  # only the voice alone can be measured
+    alone = _voice_alone(out) if made.get("backing") else out  # only the voice alone can be measured
     result, source = load_audio(alone, sr=sr)[0], load_audio(song, sr=sr)[0]
     # The end of the recordings is the ceiling: what the voice itself scores against the rest of them.
     recordings = np.concatenate([load_audio(voice.recordings / file["file"], sr=sr)[0] for file in load_manifest(voice)["files"]])

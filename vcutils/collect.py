@@ -344,6 +344,9 @@ def collect(paths, voice, *, consent, note="", progress=True):
             "skipped": skipped,
             **_judge_all(files, skipped),
         }
+        left = len({f["sha256"] for f in stored["files"]} - originals.keys()) if stored else 0
+        if left:
+            manifest["advice"].append(f"{left} recordings collected before are no longer used: to keep them, name them together with the new ones.")
         if consent != "self" and not note:
             what = "who gave the permission" if consent == "permission" else "which licence it is"
             manifest["advice"].append(f"Note down {what}: note='...', or --consent-note on the command line.")

@@ -3,6 +3,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 from vcutils.errors import InputError
@@ -98,6 +99,12 @@ class Config:
         return fingerprint(self.analysis)
 
 
+# The least that works; other numbers may be 0 but not less.
+_LEAST = dict(
+    sr=8000, hop_length=1, win_length=4, n_fft=4, n_mels=8, n_mfcc=1, fmin=20.0, warp_low=0.1, k=1, width=1, n_blocks=1, discriminator_width=1,
+    batch_size=2, segment_frames=24, steps=1, evaluate_every=1, checkpoint_every=1, patience=1,
+)  # fmt: skip
+
 PRESETS = {
     "quick": {},
     "studio": dict(
@@ -152,6 +159,22 @@ def preset(name="quick", **overrides):
             near = difflib.get_close_matches(key, known, 1)
             raise InputError(f"There is no setting '{key}'" + (f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(sorted(known))}."))
     config = Config(**{"preset": name, **PRESETS[name], **overrides})
+    for field in dataclasses.fields(Config):
+        _check(field, getattr(config, field.name))
+    for low, high in (("n_mfcc", "n_mels"), ("fmin", "fmax"), ("warp_low", "warp_high"), ("snr_low", "snr_high")):
+        if not getattr(config, low) < getattr(config, high):
+            raise InputError(f"{low} ({getattr(config, low)}) must be less than {high} ({getattr(config, high)}).")
     if config.win_length != 4 * config.hop_length or config.n_fft < config.win_length:
         raise InputError(f"win_length ({config.win_length}) must be four times hop_length ({config.hop_length}) and fit into n_fft ({config.n_fft}).")
     return config
+
+
+def _check(field, value):
+    """Raise a sentence if a setting is of the wrong kind, not finite or too small."""
+    if field.type in (int, float):
+        right = isinstance(value, (int, field.type)) and not isinstance(value, bool) and math.isfinite(value)
+        if not right or value < _LEAST.get(field.name, 0):
+            kind = "a whole number" if field.type is int else "a number"
+            raise InputError(f"The setting {field.name} is {value!r}; it must be {kind} of at least {_LEAST.get(field.name, 0)}.")
+    elif not isinstance(value, field.type):
+        raise InputError(f"The setting {field.name} is {value!r}; it must be {'true or false' if field.type is bool else 'a word'}.")

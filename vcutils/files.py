@@ -113,3 +113,46 @@ def sha256(path):
     """
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+@contextmanager
+def quiet_stderr():
+    """Keep libraries written in C, which know nothing of `sys.stderr`, from writing notes into the terminal.
+
+    Examples
+    --------
+    >>> with quiet_stderr():
+    ...     _ = os.write(2, b"a note that nobody asked for")
+    """
+    try:
+        stderr = os.dup(2)
+    except OSError:  # no terminal at all
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def remove_leftovers(folder):
+    """Delete what `atomic_path` was writing in a folder when the process was killed.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / ".part-x.npz").touch()
+    >>> remove_leftovers(folder)
+    >>> list(folder.iterdir())
+    []
+    """
+    for leftover in Path(folder).glob(".part-*"):
+        leftover.unlink(missing_ok=True)

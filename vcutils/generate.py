@@ -68,6 +68,8 @@ def read_song(song, *, config):
         name = "The song"
         y, sr = song
         y = np.asarray(y, np.float32)
+        if y.ndim != 1 or not np.isfinite(y).all():
+            raise InputError(f"The song has shape {y.shape} or holds NaN or infinity; give one channel of finite samples.")
         if sr != config.sr:
             y = librosa.resample(y, orig_sr=sr, target_sr=config.sr)
     if len(y) < config.win_length or np.abs(y).max() < 1e-4:

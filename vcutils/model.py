@@ -50,11 +50,11 @@ def save_model(path, model):
     --------
     >>> import tempfile
     >>> from vcutils.config import preset
-    >>> model = VoiceModel(preset("smoke"), [np.ones(3)], np.zeros((5, 24)), (100.0, 150.0, 200.0), {"voice": "anna"})
+    >>> model = VoiceModel(preset("smoke"), [np.ones(3)], np.zeros((5, 24)), (100.0, 150.0, 200.0), dict(voice="anna", identity="", consent={}, training={}))
     >>> path = tempfile.mkdtemp() + "/model.npz"
     >>> save_model(path, model)
-    >>> load_model(path).about
-    {'voice': 'anna'}
+    >>> load_model(path).about["voice"]
+    'anna'
     """
     header = dict(format=FORMAT, config=dataclasses.asdict(model.config), f0_range=model.f0_range, about=model.about)
     weights = {f"weight_{i:03d}": w for i, w in enumerate(model.weights)}
@@ -93,6 +93,8 @@ def load_model(path):
         if header["format"] != FORMAT:
             raise InputError(f"{path} was made by another version of vcutils (format {header['format']}, here {FORMAT}); train the voice again.")
         model = VoiceModel(Config(**header["config"]), weights, database, tuple(header["f0_range"]), header["about"])
+        for key in ("voice", "identity", "consent", "training"):
+            model.about[key]
         finite = all(np.isfinite(a).all() for a in [*weights, database])
         if not finite or database.shape[1:] != (model.config.n_mfcc,) or len(database) == 0 or len(model.f0_range) != 3:
             raise ValueError("contents do not fit")

@@ -74,7 +74,7 @@ def finish(
     >>> y.shape, sr, round(effects.measure_loudness(y, sr=sr))
     ((2, 44100), 22050, -16)
     """
-    _check_settings(
+    check_settings(
         balance_db=balance_db, noise_reduction=noise_reduction, low_cut=low_cut,
         fade_in=fade_in, fade_out=fade_out, lufs=lufs, ceiling=ceiling,
     )  # fmt: skip
@@ -113,7 +113,25 @@ _RANGES = {
 }
 
 
-def _check_settings(**settings):
+def check_settings(**settings):
+    """Refuse settings of `finish` that are out of range, before work is done in vain.
+
+    Parameters
+    ----------
+    **settings
+        Any of the numbers that `finish` takes, by name.
+
+    Raises
+    ------
+    InputError
+        If one is out of range.
+
+    Examples
+    --------
+    >>> check_settings(balance_db=100)
+    Traceback (most recent call last):
+    vcutils.errors.InputError: balance_db=100 is out of range; choose -40 to 40 LU, or None to leave it out.
+    """
     for key, value in settings.items():
         low, high, unit = _RANGES[key]
         if value is not None and value is not False and not low <= value <= high:

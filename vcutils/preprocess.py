@@ -1,4 +1,6 @@
 """Step 2, preprocess: recordings in, features out, kept on disk so that nothing is computed twice."""
+import zipfile
+
 import librosa
 import numpy as np
 from tqdm.auto import tqdm
@@ -7,7 +9,7 @@ from vcutils.collect import verify_recordings
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.features import Features, analyse
 from vcutils.errors import InputError
-from vcutils.files import atomic_path, read_json, write_json
+from vcutils.files import atomic_path, read_json, remove_leftovers, write_json
 
 MIN_SECONDS = 5.0  # less speech than this and there is nothing to hold out
 
@@ -89,14 +91,18 @@ def preprocess(voice, *, config, progress=True):
     vcutils.errors.InputError: The voice 'nobody' has no result ...
     """
     manifest = verify_recordings(voice)
-    names, computed = [], 0
+    remove_leftovers(voice.features)
+    names, utterances, computed = [], [], 0
     for entry in tqdm(manifest["files"], desc="Preprocessing", unit="file", disable=not progress):
         name = f"{entry['sha256'][:16]}-{config.feature_hash}.npz"
-        if not (voice.features / name).is_file():
+        try:
+            found = _load(voice.features / name, config)
+        except InputError:  # not there, or damaged
             _compute(voice.recordings / entry["file"], voice.features / name, config)
+            found = _load(voice.features / name, config)
             computed += 1
         names.append(name)
-    utterances = [u for name in names for u in _load(voice.features / name, config)]
+        utterances += found
     seconds = sum(len(u.y) for u in utterances) / config.sr
     if seconds < MIN_SECONDS:
         raise InputError(f"Only {seconds:.1f} s of {voice.recordings} sound; collect at least {MIN_SECONDS:.0f} s, better three minutes.")
@@ -141,7 +147,7 @@ def load_features(voice, *, config):
     """
     voice.require("preprocess")
     index = read_json(voice.features / "index.json")
-    if index["feature_hash"] != config.feature_hash:
+    if not isinstance(index, dict) or index.get("feature_hash") != config.feature_hash:
         raise InputError(f"The features in {voice.features} were made with other settings; run the step 'preprocess' again.")
     return [u for name in index["files"] for u in _load(voice.features / name, config)]
 
@@ -155,8 +161,10 @@ def _compute(recording, path, config):
 
 
 def _load(path, config):
-    with np.load(path, allow_pickle=False) as stored:
-        whole = Features(stored["y"], stored["f0"], stored["loudness"], stored["mel"])
-        slices = stored["slices"]
-    hop = config.hop_length
-    return [Features(whole.y[a * hop : b * hop], whole.f0[a:b], whole.loudness[a:b], whole.mel[a:b]) for a, b in slices]
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            whole = Features(stored["y"], stored["f0"], stored["loudness"], stored["mel"])
+            slices = stored["slices"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is missing or damaged; run the step 'preprocess' again.") from error
+    return [whole.cut(a, b, hop_length=config.hop_length) for a, b in slices]

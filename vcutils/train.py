@@ -3,7 +3,6 @@ import dataclasses
 import json
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -14,9 +13,9 @@ from vcutils.config import fingerprint
 from vcutils.demo import DEMO_VOICES, demo_voice
 from vcutils.dsp.audio import SYNTHETIC, load_audio, save_audio
 from vcutils.dsp.content import conditions, content, f0_range
-from vcutils.dsp.features import Features, analyse
+from vcutils.dsp.features import analyse
 from vcutils.errors import InputError
-from vcutils.files import atomic_path, read_json
+from vcutils.files import atomic_path, read_json, remove_leftovers, sha256
 from vcutils.model import VoiceModel, load_model, save_model
 from vcutils.nn.batches import batches, make_tape
 from vcutils.nn.render import render
@@ -24,6 +23,7 @@ from vcutils.nn.trainer import Trainer
 from vcutils.preprocess import load_features
 
 OTHER_SECONDS = 60  # of each other speaker, for the adversary to judge conversions of
+MAX_DATABASE = 20_000  # frames to look neighbours up in: more take time and add little
 TOLERANCE = 1.05  # a held-out score this many times the best is near it
 HELD_OUT_SHARE = 0.06  # of the recordings, at most 20 s
 
@@ -73,17 +73,17 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
     utterances = load_features(voice, config=config)
     others = _other_voices(manifest)
     identity = fingerprint([dataclasses.asdict(config), read_json(voice.features / "index.json")["files"], others])
-    if voice.model.is_file():
-        about = load_model(voice.model).about
-        if about["identity"] == identity:
-            return dict(about["training"], finished=True, resumed_at=about["training"]["steps"], seconds=0.0)
+    ready = _finished(voice, identity, manifest["consent"])
+    if ready:
+        return dict(ready, finished=True, resumed_at=ready["steps"], seconds=0.0)
 
+    remove_leftovers(voice.training)
     utterances, held_out = _hold_out(utterances, config)
     target_range = f0_range(np.concatenate([u.f0 for u in utterances]))
     database, index, mean_mel = _database(utterances, config)
     laid = dict(config=config, target_range=target_range, database=database)
     tape = make_tape([utterances], database_index=index, **laid)
-    other_tape = make_tape(_others(others, config), move_pitch=True, **laid)
+    other_tape = make_tape(_others(others, config) or [utterances], move_pitch=True, **laid)
     check_tape = make_tape([held_out], **laid)
     check = list(batches(check_tape, config=config, first_step=0, n_steps=4, batch_size=config.batch_size, salt=2))
 
@@ -116,6 +116,7 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
                 on_evaluation(state["history"], preview)
             if not adversarial and not last and _plateau(state["history"], config.patience):
                 state["gan_start"], total = state["step"], state["step"] + config.gan_steps
+                trainer.optimizer.iterations.assign(config.steps)  # the learning rate goes on as planned from there
                 bar.total = total
                 own, other = data(state["step"])
         interrupted = bool(stop and stop()) and not last
@@ -136,23 +137,40 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
 
 def _other_voices(manifest):
     """The demo voices that are not the one being cloned."""
-    cloned = {Path(f["original"]).name for f in manifest["files"]}
-    return [name for name in DEMO_VOICES if cloned.isdisjoint(p.name for p in demo_voice(name).iterdir())]
+    cloned = {f["sha256"] for f in manifest["files"]}
+    return [name for name in DEMO_VOICES if cloned.isdisjoint(sha256(p) for p in demo_voice(name).glob("*.flac"))]
+
+
+def _finished(voice, identity, consent):
+    """What is known of a training that has been finished already; the consent of today is noted in its file."""
+    try:
+        model = load_model(voice.model)
+    except InputError:  # none, or not one that can be used: it is trained anew
+        return None
+    if model.about["identity"] != identity:
+        return None
+    if model.about["consent"] != consent:
+        save_model(voice.model, dataclasses.replace(model, about=dict(model.about, consent=consent)))
+    return model.about["training"]
 
 
 def _hold_out(utterances, config):
-    """The last slices, for scoring; what is left, for training."""
-    wanted = min(20.0, max(4.0, HELD_OUT_SHARE * sum(len(u.y) for u in utterances) / config.sr))
-    if len(utterances) == 1:
-        u, hop = utterances[0], config.hop_length
-        cut = len(u.f0) - round(wanted * config.sr / hop)
-        part = lambda a, b: Features(u.y[a * hop : b * hop], u.f0[a:b], u.loudness[a:b], u.mel[a:b])  # noqa: E731
-        return [part(0, cut)], [part(cut, len(u.f0))]
-    held_out = []
-    while len(utterances) > 1 and sum(len(u.y) for u in held_out) < wanted * config.sr:
-        held_out.append(utterances[-1])
-        utterances = utterances[:-1]
-    return utterances, held_out
+    """The last slices, for scoring, at most a quarter of all; and the others, for training."""
+    rate = config.sr / config.hop_length
+    if len(utterances) < 6:  # too few to leave some out, and to find neighbours in others: seconds instead
+        second = round(rate)
+        utterances = [u.cut(a, a + second, hop_length=config.hop_length) for u in utterances for a in range(0, len(u.f0) - second // 2, second)]
+    total = sum(len(u.f0) for u in utterances) / rate
+    wanted = min(20.0, max(4.0, HELD_OUT_SHARE * total))
+    kept, held_out, held = [], [], 0.0
+    for u in reversed(utterances):
+        seconds = len(u.f0) / rate
+        if held < wanted and held + seconds <= total / 4:
+            held_out.append(u)
+            held += seconds
+        else:
+            kept.insert(0, u)
+    return kept, held_out
 
 
 def _database(utterances, config):
@@ -161,19 +179,20 @@ def _database(utterances, config):
     loudness = np.concatenate([u.loudness for u in utterances])
     index = np.concatenate([np.full(len(u.mel), i) for i, u in enumerate(utterances)])
     (said,) = content(mel, loudness, sr=config.sr, n_mfcc=config.n_mfcc)
-    active = loudness > loudness.max() - 50
-    return said[active], index[active], mel[active].mean(axis=0)
+    active = np.flatnonzero(loudness > loudness.max() - 50)  # pauses too, but for the deepest: they must be found as well
+    mean_mel = mel[active].mean(axis=0)
+    if len(active) > MAX_DATABASE:
+        active = np.sort(np.random.default_rng(config.seed).choice(active, MAX_DATABASE, replace=False))
+    return said[active], index[active], mean_mel
 
 
 def _others(names, config):
     """Speech of the demo voices, for conversions that the adversary judges."""
     spoken = []
     for name in names:
-        y = np.concatenate([load_audio(p, sr=config.sr)[0] for p in sorted(demo_voice(name).iterdir())])
-        y = y[: OTHER_SECONDS * config.sr // config.hop_length * config.hop_length]
-        features = analyse(y, **config.analysis)
-        n = len(y) // config.hop_length
-        spoken.append([Features(features.y, features.f0[:n], features.loudness[:n], features.mel[:n])])
+        y = np.concatenate([load_audio(p, sr=config.sr)[0] for p in sorted(demo_voice(name).glob("*.flac"))])
+        features = analyse(y[: OTHER_SECONDS * config.sr], **config.analysis)
+        spoken.append([features.cut(0, len(features.y) // config.hop_length, hop_length=config.hop_length)])
     return spoken
 
 

@@ -6,7 +6,6 @@ libsndfile (through soundfile) does the decoding. It does not complain about eve
 import io
 import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 
 import librosa
@@ -14,13 +13,14 @@ import numpy as np
 import soundfile as sf
 
 from vcutils.errors import InputError
-from vcutils.files import atomic_path
+from vcutils.files import atomic_path, quiet_stderr
 
 SYNTHETIC = "Synthetic voice made with vcutils"  # goes into the metadata of every voice that was generated
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 _BLOCK = 1 << 18  # frames decoded or encoded at a time
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".ogg": "VORBIS"}
+WRITABLE_SUFFIXES = tuple(_SUBTYPES)
 
 
 def load_audio(path, *, sr=None, mono=True):
@@ -59,7 +59,7 @@ def load_audio(path, *, sr=None, mono=True):
     path = Path(path)
     check_readable(path)
     try:
-        with _no_chatter(), sf.SoundFile(path) as f:
+        with quiet_stderr(), sf.SoundFile(path) as f:
             file_sr, declared = f.samplerate, _declared_frames(f, path)
             blocks = []
             while len(block := f.read(_BLOCK, dtype="float32", always_2d=True)):
@@ -198,20 +198,3 @@ def _has_xing_header(path):
         f.seek(size)
         frame = f.read(256)
     return b"Xing" in frame or b"Info" in frame
-
-
-@contextmanager
-def _no_chatter():
-    """Keep libsndfile's MP3 decoder, which is C, from writing its notes into the terminal."""
-    try:
-        stderr = os.dup(2)
-    except OSError:  # no terminal at all
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)

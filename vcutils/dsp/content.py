@@ -3,7 +3,8 @@ import numpy as np
 import scipy.fft
 
 from vcutils.dsp.f0 import fill_f0
-from vcutils.dsp.features import warp_matrix
+from vcutils.dsp.features import sounding, warp_matrix
+from vcutils.errors import InputError
 
 
 def content(mel, loudness, *, sr, n_mfcc, factors=(1.0,)):
@@ -19,7 +20,7 @@ def content(mel, loudness, *, sr, n_mfcc, factors=(1.0,)):
     mel : np.ndarray [shape=(n_frames, n_mels)]
         Of one speaker, as `vcutils.dsp.features.mel_envelope` gives it.
     loudness : np.ndarray [shape=(n_frames,)]
-        dB. Frames more than 30 dB below the loudest are silence.
+        dB.
     sr, n_mfcc : int
     factors : sequence of float
         Formants are moved to so many times their frequency; 1 leaves them.
@@ -35,7 +36,7 @@ def content(mel, loudness, *, sr, n_mfcc, factors=(1.0,)):
     >>> said.shape, bool(np.allclose(said.mean(0), 0, atol=1e-4)), bool(np.allclose(said.std(0), 1, atol=1e-4))
     ((500, 24), True, True)
     """
-    active = mel[loudness > loudness.max() - 30].astype(np.float64)
+    active = mel[sounding(loudness)].astype(np.float64)
     mean = active.mean(axis=0)
     covariance = (active - mean).T @ (active - mean) / len(active)
     cosine = scipy.fft.dct(np.eye(mel.shape[1]), axis=1, norm="ortho")[:, 1 : n_mfcc + 1]
@@ -57,7 +58,7 @@ def retrieve(query, database, *, k=4, exclude=None):
         Content of the voice to speak with.
     k : int
     exclude : (np.ndarray [shape=(n_frames,)], np.ndarray [shape=(n_database,)]), optional
-        Recording numbers of both: a frame never meets its own recording.
+        Numbers of the stretches of speech that both are from: a frame never meets its own stretch.
 
     Returns
     -------
@@ -104,11 +105,18 @@ def f0_range(f0):
     tuple of float
         2nd, 50th and 98th percentile, Hz.
 
+    Raises
+    ------
+    InputError
+        If no frame is voiced.
+
     Examples
     --------
     >>> f0_range(np.array([0.0, 100.0, 200.0, 300.0]))[1]
     200.0
     """
+    if not (f0 > 0).any():
+        raise InputError("No frame of the recording is voiced; give speech or singing with a pitch, not whispering.")
     return tuple(float(v) for v in np.percentile(f0[f0 > 0], [2, 50, 98]))
 
 

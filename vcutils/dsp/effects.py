@@ -39,8 +39,8 @@ def measure_loudness(y, *, sr):
     >>> round(measure_loudness(y, sr=48000))
     -3
     """
-    n = y.shape[-1]
-    meter = pyloudnorm.Meter(sr, block_size=min(0.4, n / sr))
+    # half a sample less than the sound, as the product with the rate may be rounded up
+    meter = pyloudnorm.Meter(sr, block_size=min(0.4, (y.shape[-1] - 0.5) / sr))
     lufs = meter.integrated_loudness(np.asarray(y, dtype=float).T) if np.any(y) else SILENCE_LUFS
     return float(max(lufs, SILENCE_LUFS))
 

@@ -107,12 +107,16 @@ def spectral_envelope(y, f0, *, sr, hop_length, n_fft):
     >>> envelope.shape, bool(0.8 < np.median(envelope[10:-10]) < 1.2)
     ((101, 513), True)
     """
+    return np.concatenate(list(_envelope_blocks(y, f0, sr, hop_length, n_fft)))
+
+
+def _envelope_blocks(y, f0, sr, hop_length, n_fft):
+    """`spectral_envelope`, some thousand frames at a time."""
     f0 = np.where(f0 > 0, np.maximum(f0, 3 * sr / (n_fft - 3)), 500.0)  # 500 Hz: a short window for unvoiced frames
-    done, out = 0, []
+    done = 0
     for frames in _blocks(y, n_fft, hop_length):
-        out.append(_envelope_block(frames, f0[done : done + len(frames), None], sr, n_fft))
+        yield _envelope_block(frames, f0[done : done + len(frames), None], sr, n_fft)
         done += len(frames)
-    return np.concatenate(out)
 
 
 def _envelope_block(frames, f0, sr, n_fft):
@@ -203,9 +207,9 @@ def mel_envelope(y, f0, *, sr, hop_length, n_fft, n_mels):
     >>> mel_envelope(y, np.zeros(101), sr=16000, hop_length=160, n_fft=1024, n_mels=80).shape
     (101, 80)
     """
-    power = spectral_envelope(y, f0, sr=sr, hop_length=hop_length, n_fft=n_fft)
     to_mel, _ = mel_matrices(sr=sr, n_fft=n_fft, n_mels=n_mels)
-    return (0.5 * np.log(np.maximum(power @ to_mel, 10 ** (SILENCE_DB / 10)))).astype(np.float32)
+    power = np.concatenate([block @ to_mel for block in _envelope_blocks(y, f0, sr, hop_length, n_fft)])
+    return (0.5 * np.log(np.maximum(power, 10 ** (SILENCE_DB / 10)))).astype(np.float32)
 
 
 def warp_matrix(factor, *, sr, n_mels):
@@ -232,6 +236,26 @@ def warp_matrix(factor, *, sr, n_mels):
     return np.maximum(0, 1 - np.abs(position - np.arange(n_mels)[:, None])).astype(np.float32)
 
 
+def sounding(loudness):
+    """Which frames are not silence: those at most 30 dB below the loudest.
+
+    Parameters
+    ----------
+    loudness : np.ndarray [shape=(n_frames,)]
+        dB.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames,)], bool
+
+    Examples
+    --------
+    >>> sounding(np.array([-20.0, -45.0, -90.0]))
+    array([ True,  True, False])
+    """
+    return loudness > loudness.max() - 30
+
+
 def set_level(y, *, sr, hop_length, n_fft, level=-26.0):
     """Scale a recording so that its sounding frames have a given average loudness.
 
@@ -255,7 +279,7 @@ def set_level(y, *, sr, hop_length, n_fft, level=-26.0):
     -26.0
     """
     loud = loudness(y, sr=sr, hop_length=hop_length, n_fft=n_fft)
-    gain = level - loud[loud > loud.max() - 30].mean()
+    gain = level - loud[sounding(loud)].mean()
     return (y * 10 ** (gain / 20)).astype(np.float32), np.maximum(loud + gain, SILENCE_DB).astype(np.float32)
 
 
@@ -279,6 +303,11 @@ class Features:
     f0: np.ndarray
     loudness: np.ndarray
     mel: np.ndarray
+
+    def cut(self, start, stop, *, hop_length):
+        """The frames from `start` up to `stop`, and just the audio that belongs to them."""
+        frames = slice(start, stop)
+        return Features(self.y[start * hop_length : stop * hop_length], self.f0[frames], self.loudness[frames], self.mel[frames])
 
 
 def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, fmax=1400.0):

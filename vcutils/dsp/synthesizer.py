@@ -42,6 +42,7 @@ def pulse_train(f0, *, sr, hop_length, phase=0.0):
         stop = min(start + 1000, len(f0) - 1)
         frame = np.arange(start * hop_length, stop * hop_length) / hop_length
         f, g = (np.interp(frame, np.arange(start, stop + 1), v[start : stop + 1]) for v in (filled, gate))
+        g = g * (f < sr / 2)  # a pitch that high cannot be sounded
         cycles = phase + np.concatenate([[0.0], np.cumsum(f / sr)])
         phase = float(cycles[-1] % 1.0)
         out.append((_cosines(2 * np.pi * (cycles[:-1] % 1.0), sr / 2 / f) * 2 * np.sqrt(f / sr) * g).astype(np.float32))

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from vcutils.dsp.content import conditions, content, f0_range, retrieve
+from vcutils.dsp.features import sounding
 from vcutils.dsp.synthesizer import pulse_train
 
 N_DISGUISES = 20  # to draw from
@@ -39,8 +40,8 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
     database : np.ndarray [shape=(n_database, n_mfcc)]
         Content of the target voice, for retrieval.
     database_index : np.ndarray [shape=(n_database,)], optional
-        Which slice each frame of `database` is from; given if the slices are those of the database, so that none finds
-        itself.
+        Which stretch each frame of `database` is from, and `frame_index` for each frame of the slices; given if these
+        are the same recordings, so that no stretch finds itself.
     move_pitch : bool
         Whether each speaker's pitch is moved to the middle of the target's.
 
@@ -133,7 +134,7 @@ def add_noise(mel, loudness, *, sr, snr, tilt):
     >>> loudness.round(1)
     array([-26., -46.], dtype=float32)
     """
-    active = loudness > loudness.max() - 30
+    active = sounding(loudness)
     width = np.diff(librosa.mel_frequencies(mel.shape[1] + 1, fmax=sr / 2))  # high bands hold more of the power
     level = 0.5 * np.log(np.mean(np.exp(2 * mel[active]) @ width) / width.sum()) - snr / 8.686
     noise = level + tilt * np.linspace(-1.15, 1.15, mel.shape[1])
