@@ -275,7 +275,7 @@ def test_ctrl_c_ends_with_130_and_says_that_it_can_go_on(recordings, tmp_path, c
     monkeypatch.setattr(vcutils.collect, "collect", interrupted)
     assert main(["clone", str(recordings), "--voice", "x", "--consent", "self", "--workspace", str(tmp_path)]) == 130
     said = capsys.readouterr().err.strip()
-    assert "the same command goes on" in said and "\n" not in said
+    assert "go on from their last checkpoint" in said and "\n" not in said
 
 
 def test_a_fault_of_ours_ends_with_1_and_shows_its_place_on_request(recordings, tmp_path, capsys, monkeypatch):
