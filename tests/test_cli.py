@@ -15,6 +15,7 @@ from vcutils.demo import demo_song, demo_voice
 from vcutils.dsp.audio import load_audio, save_audio
 from vcutils.files import sha256
 
+pytestmark = pytest.mark.integration
 TINY = ["--preset", "smoke", "--set", "steps=4", "--set", "gan_steps=2", "--set", "evaluate_every=3"]
 
 

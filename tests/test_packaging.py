@@ -19,6 +19,7 @@ ROOT = Path(vcutils.__file__).resolve().parent.parent
 if not (ROOT / "pyproject.toml").is_file():
     pytest.skip("these tests are about a clone, not an installed package", allow_module_level=True)
 
+pytestmark = pytest.mark.integration
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MANDATORY = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}

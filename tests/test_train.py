@@ -18,6 +18,7 @@ from vcutils.model import load_model
 from vcutils.train import _evaluate, _hold_out, _other_voices, _plateau, train
 from vcutils.workspace import open_voice
 
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:Even though the:UserWarning")]
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -28,6 +29,16 @@ def fresh(prepared, tmp_path):
 
     shutil.copytree(prepared.folder, tmp_path / "w" / "slt")
     return open_voice("slt", workspace=tmp_path / "w")
+
+
+@pytest.fixture
+def eager():
+    """For a few steps, running them as they are is quicker than compiling them."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def test_training_writes_a_voice_that_says_where_it_is_from(trained):
@@ -84,7 +95,7 @@ def test_the_cloned_voice_is_not_among_the_others(trained, prepared):
     assert _other_voices({"files": [{"sha256": "0" * 64}]}) == ["slt", "rms"]
 
 
-def test_a_changed_setting_or_a_damaged_voice_trains_anew(trained, fresh):
+def test_a_changed_setting_or_a_damaged_voice_trains_anew(trained, fresh, eager):
     for found in (trained.model.read_bytes(), trained.model.read_bytes()[:5000]):
         fresh.model.write_bytes(found)
         steps = []
@@ -188,7 +199,7 @@ def test_the_last_weights_that_are_near_the_best_are_kept():
     assert kept == [1, 2, 3, 3, 5, 5]
 
 
-def test_early_end_keeps_all_adversarial_steps_and_says_why(fresh):
+def test_early_end_keeps_all_adversarial_steps_and_says_why(fresh, eager):
     config = preset("smoke", steps=40, gan_steps=4, evaluate_every=2, patience=1, learning_rate=0.0)
     taken = []
     train(fresh, config=config, progress=False, stop=lambda: taken.append(1) or len(taken) == 6)
