@@ -58,7 +58,7 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
     Raises
     ------
     InputError
-        If a step before this one is missing, or the checkpoint is damaged.
+        If a step before this one is missing, the checkpoint is damaged, or the training diverges.
 
     Examples
     --------
@@ -230,6 +230,8 @@ def _evaluate(trainer, state, check, losses):
     latest weights are kept, as long as their score is near the best.
     """
     score = trainer.evaluate(check)
+    if not np.isfinite(score):
+        raise InputError(f"The training has diverged at step {state['step']}: its score is not a number; use a lower learning_rate.")
     state["history"].append(dict(step=state["step"], held_out=score, **losses))
     if state["best"] is None or score <= TOLERANCE * min(h["held_out"] for h in state["history"]):
         state["best"] = dict(step=state["step"], held_out=score, weights=trainer.generator.get_weights())
