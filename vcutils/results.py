@@ -285,7 +285,8 @@ def _columns(rows):
 
 
 def _cell(row, key):
-    return f"{row[key]:.{METRICS[key][2]}f}" if key in row else "-"
+    decimals = METRICS[key][2]
+    return f"{round(row[key], decimals) + 0.0:.{decimals}f}" if key in row else "-"  # + 0.0: no minus before a zero
 
 
 def write_report(path, sounds, *, source, target, sr, held_out=None, cover=None, title="A cloned voice sings", provenance=None):
