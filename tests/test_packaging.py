@@ -169,9 +169,9 @@ def test_the_installed_command_is_this_one():
         (script,) = importlib.metadata.entry_points(group="console_scripts", name="vcutils")
     except ValueError:
         pytest.skip("vcutils is not installed here")
-    from vcutils.cli import main
+    from vcutils.cli import run
 
-    assert script.load() is main
+    assert script.load() is run
 
 
 # ---- what it says

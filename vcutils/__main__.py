@@ -1,7 +1,5 @@
 """`python -m vcutils` is the command `vcutils`."""
-import sys
-
-from vcutils.cli import main
+from vcutils.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
