@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import vcutils
-from vcutils.config import PRESETS, preset
+from vcutils.config import preset
 from vcutils.errors import InputError
 from vcutils.files import read_json, sha256, write_json
 from vcutils.workspace import DEFAULT, open_voice

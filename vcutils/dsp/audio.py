@@ -4,7 +4,6 @@ A sound is a NumPy array of float32 between -1 and 1, called `y`, and its sampli
 libsndfile (through soundfile) does the decoding. It does not complain about every damaged file, so `load_audio` does.
 """
 import io
-import os
 import re
 from pathlib import Path
 

@@ -40,8 +40,8 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
     database : np.ndarray [shape=(n_database, n_mfcc)]
         Content of the target voice, for retrieval.
     database_index : np.ndarray [shape=(n_database,)], optional
-        Which stretch each frame of `database` is from, and `frame_index` for each frame of the slices; given if these
-        are the same recordings, so that no stretch finds itself.
+        Which slice each frame of `database` is from; given if the slices are those of the database, so that none finds
+        itself.
     move_pitch : bool
         Whether each speaker's pitch is moved to the middle of the target's.
 
@@ -82,8 +82,9 @@ def make_tape(speakers, *, config, target_range, database, database_index=None, 
         exclude = None if database_index is None else (index, database_index)
         near = content(mel, loudness, factors=RETRIEVED_FACTORS, **sizes)
         near = np.stack([retrieve(c, database, k=config.k, exclude=exclude) for c in near])
-        ratio = target_range[1] / f0_range(np.concatenate([u.f0 for u in utterances]))[1] if move_pitch else 1.0
-        f0 = np.concatenate([u.f0 for u in utterances]) * ratio
+        f0 = np.concatenate([u.f0 for u in utterances])
+        if move_pitch:
+            f0 = f0 * (target_range[1] / f0_range(f0)[1])
         disguised = []
         for factor, snr in zip(factors, snrs):
             noisy_mel, noisy_loudness = add_noise(mel, loudness, sr=config.sr, snr=snr, tilt=rng.uniform(-1, 1))
