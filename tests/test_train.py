@@ -67,7 +67,7 @@ def test_previews_can_be_heard_and_are_marked(trained):
 
 
 def test_a_finished_training_is_not_repeated(trained):
-    result = train(trained, config=preset("smoke"), progress=False, stop=lambda: pytest.fail("it took a step"))
+    result = train(trained, config=preset("smoke"), progress=False, on_step=lambda *_: pytest.fail("it took a step"))
     assert result["finished"] and result["resumed_at"] == result["steps"] == 40
 
 
@@ -76,7 +76,7 @@ def test_a_new_consent_reaches_the_finished_voice(trained, fresh):
     manifest = json.loads(fresh.manifest.read_text())
     manifest["consent"]["note"] = "asked again"
     fresh.manifest.write_text(json.dumps(manifest))
-    train(fresh, config=preset("smoke"), progress=False, stop=lambda: pytest.fail("it took a step"))
+    train(fresh, config=preset("smoke"), progress=False, on_step=lambda *_: pytest.fail("it took a step"))
     assert load_model(fresh.model).about["consent"]["note"] == "asked again"
 
 
@@ -99,7 +99,7 @@ def test_a_changed_setting_or_a_damaged_voice_trains_anew(trained, fresh, eager)
     for found in (trained.model.read_bytes(), trained.model.read_bytes()[:5000]):
         fresh.model.write_bytes(found)
         steps = []
-        result = train(fresh, config=preset("smoke", steps=2, gan_steps=0, evaluate_every=1), progress=False, stop=lambda: steps.append(1))
+        result = train(fresh, config=preset("smoke", steps=2, gan_steps=0, evaluate_every=1), progress=False, on_step=lambda *_: steps.append(1))
         assert len(steps) == 2 and result["resumed_at"] == 0
         assert load_model(fresh.model).about["training"]["steps"] == 2
         (fresh.training / "checkpoint.npz").unlink()
@@ -108,14 +108,14 @@ def test_a_changed_setting_or_a_damaged_voice_trains_anew(trained, fresh, eager)
 def test_stopped_training_goes_on_where_it_stopped(trained, fresh):
     taken = []
 
-    def stop_at_17():
+    def stop_at_17(step, total):
         taken.append(1)
         return len(taken) == 17
 
-    first = train(fresh, config=preset("smoke"), progress=False, stop=stop_at_17)
+    first = train(fresh, config=preset("smoke"), progress=False, on_step=stop_at_17)
     assert not first["finished"] and first["steps"] == 17 and "run it again" in first["reason"]
     assert not fresh.model.exists()
-    second = train(fresh, config=preset("smoke"), progress=False, stop=lambda: taken.append(1))
+    second = train(fresh, config=preset("smoke"), progress=False, on_step=lambda *_: taken.append(1))
     assert second["resumed_at"] == 17 and len(taken) == 40  # no step was taken twice
     ours, through = second["history"], load_model(trained.model).about["training"]["history"]
     for a, b in zip(ours, through):
@@ -202,7 +202,7 @@ def test_the_last_weights_that_are_near_the_best_are_kept():
 def test_early_end_keeps_all_adversarial_steps_and_says_why(fresh, eager):
     config = preset("smoke", steps=40, gan_steps=4, evaluate_every=2, patience=1, learning_rate=0.0)
     taken = []
-    train(fresh, config=config, progress=False, stop=lambda: taken.append(1) or len(taken) == 6)
+    train(fresh, config=config, progress=False, on_step=lambda *_: taken.append(1) or len(taken) == 6)
     result = train(fresh, config=config, progress=False)  # an early end survives an interruption
     assert result["resumed_at"] == 6 and result["steps"] == 8  # two evaluations without progress, then the four steps
     assert "ended after 4 steps" in result["reason"]

@@ -28,7 +28,7 @@ TOLERANCE = 1.05  # a held-out score this many times the best is near it
 HELD_OUT_SHARE = 0.06  # of the recordings, at most 20 s
 
 
-def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
+def train(voice, *, config, progress=True, on_step=None, on_evaluation=None):
     """Train the generator on a voice's features, and write ``voice.model``.
 
     First it learns to rebuild the recordings from disguised content (`config.steps`), then the discriminators join in
@@ -44,8 +44,9 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
     config : vcutils.config.Config
     progress : bool
         Show a bar with loss, speed and time left.
-    stop : callable, optional
-        Called after every step; if it returns True, training is interrupted after writing a checkpoint.
+    on_step : callable, optional
+        Called after every step with the number of steps done and of all; if it returns True, training is interrupted
+        after writing a checkpoint.
     on_evaluation : callable, optional
         Called after every evaluation with the history so far and the path of the preview.
 
@@ -119,7 +120,7 @@ def train(voice, *, config, progress=True, stop=None, on_evaluation=None):
                 trainer.optimizer.iterations.assign(config.steps)  # the learning rate goes on as planned from there
                 bar.total = total
                 own, other = data(state["step"])
-        interrupted = bool(stop and stop()) and not last
+        interrupted = bool(on_step and on_step(state["step"], total)) and not last
         if state["step"] % config.checkpoint_every == 0 or interrupted or last:
             _save(checkpoint, trainer, state, identity)
     bar.close()
