@@ -5,7 +5,6 @@ The steps are imported inside the commands, so that `vcutils --help` does not wa
 """
 import argparse
 import contextlib
-import datetime
 import json
 import os
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import vcutils
 from vcutils.config import preset
 from vcutils.errors import InputError
-from vcutils.files import read_json, sha256, write_json
+from vcutils.files import sha256
 from vcutils.workspace import DEFAULT, open_voice
 
 
@@ -262,34 +261,20 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, retrieval=
         for given, what in ((song, "the song"), (backing, "the backing")):
             if given and path.resolve() == Path(given).resolve():
                 raise InputError(f"{path} is {what} itself; choose another name for the result.")
-    from vcutils.dsp.audio import SYNTHETIC, save_audio
-    from vcutils.generate import RETRIEVAL, convert, load_singer
-    from vcutils.postprocess import check_settings, finish
+    from vcutils.generate import RETRIEVAL, convert
+    from vcutils.postprocess import check_settings, export, finish
 
     check_settings(balance_db=balance)  # before the song is sung, which may take long
     began = time.monotonic()
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
-    retrieval = RETRIEVAL if retrieval is None else retrieval
-    sung = convert(voice, song, key=key, retrieval=retrieval, formant=formant)
-    tracks = {out: finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)}
+    sung = convert(voice, song, key=key, retrieval=RETRIEVAL if retrieval is None else retrieval, formant=formant)
+    about = {**sung["about"], "backing": None}
     if backing:
-        tracks[_voice_alone(out)] = finish(sung["y"], sr=sung["sr"])
-    provenance = {
-        "synthetic": True,
-        "notice": f"{SYNTHETIC}: a computer sings, with a model of the voice '{voice.name}'.",
-        "vcutils": vcutils.__version__,
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "voice": voice.name,
-        "consent": load_singer(voice)[0].about["consent"],
-        "model_sha256": sha256(voice.model),
-        "source": {"file": song.name, "sha256": sha256(song)},
-        "backing": {"file": backing.name, "sha256": sha256(backing)} if backing else None,
-        "settings": {"key": sung["key"], "retrieval": retrieval, "formant": formant, "balance": balance},
-    }
-    for path, (y, sr) in tracks.items():
-        save_audio(path, y, sr, comment=SYNTHETIC)
-        write_json(_provenance(path), provenance if path == out else {**provenance, "backing": None})
+        settings = {**about["settings"], "balance": balance}
+        mixed = {**about, "backing": {"file": backing.name, "sha256": sha256(backing)}, "settings": settings}
+        export(out, *finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance), about=mixed)
+    export(_voice_alone(out) if backing else out, *finish(sung["y"], sr=sung["sr"]), about=about)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(song), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
@@ -300,32 +285,22 @@ def _voice_alone(out):
     return out.with_stem(f"{out.stem}_voice")
 
 
-def _provenance(path):
-    """The file beside a result that says where it comes from."""
-    return path.with_name(f"{path.name}.json")
-
-
 def _report(voice, out, song, page):
     """Step 6: the table on the terminal and the page."""
     voice.require("train")
-    import numpy as np
-
-    from vcutils.collect import load_manifest
     from vcutils.dsp.audio import load_audio
     from vcutils.model import load_model
-    from vcutils.results import format_table, write_report
+    from vcutils.postprocess import read_provenance
+    from vcutils.results import format_table, split_recordings, write_report
 
     model = load_model(voice.model)
     sr = model.config.sr
-    made = read_json(_provenance(out)) if _provenance(out).is_file() else {}
-    if song.is_file() and made.get("source", {}).get("sha256", sha256(song)) != sha256(song):
+    made = read_provenance(out)
+    if song.is_file() and (made.get("source") or {}).get("sha256", sha256(song)) != sha256(song):
         raise InputError(f"{out} was sung from another file, '{made['source']['file']}', than {song}; give that one as --source.")
     alone = _voice_alone(out) if made.get("backing") else out  # only the voice alone can be measured
     result, source = load_audio(alone, sr=sr)[0], load_audio(song, sr=sr)[0]
-    # The end of the recordings is the ceiling: what the voice itself scores against the rest of them.
-    recordings = np.concatenate([load_audio(voice.recordings / file["file"], sr=sr)[0] for file in load_manifest(voice)["files"]])
-    n = min(20 * sr, len(recordings) // 4)
-    target, held_out = recordings[:-n][-120 * sr :], recordings[-n:]
+    target, held_out = split_recordings(voice, sr=sr)
 
     from vcutils.recipe import convert_recipe, train_recipe  # loads TensorFlow: after what may be wrong with the input
 

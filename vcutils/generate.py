@@ -12,6 +12,7 @@ from vcutils.dsp.content import conditions, content, f0_range, retrieve
 from vcutils.dsp.features import Features, analyse, warp_matrix
 from vcutils.dsp.features import loudness as loudness_of
 from vcutils.errors import InputError
+from vcutils.files import sha256
 from vcutils.model import VoiceModel, load_model
 from vcutils.nn.render import render
 from vcutils.nn.trainer import make_generator, make_synthesizer
@@ -29,10 +30,13 @@ class Song:
     features : vcutils.dsp.features.Features
     n_samples : int
         Length at the model's rate.
+    source : dict or None
+        Name and SHA-256 of the file it was read from.
     """
 
     features: Features
     n_samples: int
+    source: dict | None = None
 
 
 def read_song(song, *, config):
@@ -64,8 +68,9 @@ def read_song(song, *, config):
     if isinstance(song, (str, Path)):
         name = str(song)
         y, _ = load_audio(song, sr=config.sr)
+        source = {"file": Path(song).name, "sha256": sha256(song)}
     else:
-        name = "The song"
+        name, source = "The song", None
         y, sr = song
         y = np.asarray(y, np.float32)
         if y.ndim != 1 or not np.isfinite(y).all():
@@ -77,7 +82,7 @@ def read_song(song, *, config):
     features = analyse(y, **config.analysis)
     if (features.f0 > 0).sum() * config.hop_length < 0.1 * config.sr:
         raise InputError(f"No voice was found in {name}; give a recording in which somebody sings or speaks, without accompaniment.")
-    return Song(features, len(y))
+    return Song(features, len(y), source)
 
 
 def choose_key(f0, target_range, *, key="auto"):
@@ -151,7 +156,8 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
     -------
     dict
         ``y`` (np.ndarray [shape=(n,)], as long as the song to the sample, aligned with it), ``sr``, ``f0`` (np.ndarray
-        [shape=(n_frames,)], Hz, as sung), ``key`` (semitones), ``message`` (a sentence on the key).
+        [shape=(n_frames,)], Hz, as sung), ``key`` (semitones), ``message`` (a sentence on the key), ``about`` (where it
+        comes from, for `vcutils.postprocess.export`).
 
     Raises
     ------
@@ -185,7 +191,14 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
     warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) if formant else None
     y = render(generator, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)
     y = _no_louder(y, level, config)
-    return dict(y=y[: song.n_samples], sr=config.sr, f0=f0, key=semitones, message=message)
+    about = {
+        "voice": model.about["voice"],
+        "consent": model.about["consent"],
+        "model_sha256": None if isinstance(voice, VoiceModel) else sha256(voice.model),
+        "source": song.source,
+        "settings": {"key": semitones, "retrieval": retrieval, "formant": formant, "loudness": loudness},
+    }
+    return dict(y=y[: song.n_samples], sr=config.sr, f0=f0, key=semitones, message=message, about=about)
 
 
 def _no_louder(y, level, config):

@@ -8,15 +8,18 @@ The order of the chain, and why:
 4. fades: they are part of what is heard, so loudness is measured with them
 5. loudness and peaks: last, so that the file that leaves holds both
 """
+import datetime
 from pathlib import Path
 
 import librosa
 import numpy as np
 
+import vcutils
 from vcutils.dsp import effects
-from vcutils.dsp.audio import load_audio
+from vcutils.dsp.audio import SYNTHETIC, load_audio, save_audio
 from vcutils.dsp.features import highpass
 from vcutils.errors import InputError
+from vcutils.files import read_json, write_json
 
 
 def finish(
@@ -151,3 +154,72 @@ def _check_sound(y, sr, name, *, channels):
     if not y.size or effects.measure_loudness(y, sr=sr) <= effects.SILENCE_LUFS:
         raise InputError(f"{name} is silent; there is nothing to finish, check the step or the file that it comes from.")
     return y
+
+
+def export(path, y, sr, *, about):
+    """Write a synthetic sound, marked as such: in the file's own metadata, and with its provenance in a file beside it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in `.wav`, `.flac` or `.ogg`.
+    y : np.ndarray [shape=(n,) or (n_channels, n)]
+        Between -1 and 1.
+    sr : int
+        Its rate in Hz.
+    about : dict
+        Where it comes from, as `vcutils.generate.convert` tells it: voice, consent, model, source, settings. It goes
+        into ``path.json`` with the date and a notice that the sound is synthetic.
+
+    Returns
+    -------
+    Path
+        `path`
+
+    Raises
+    ------
+    InputError
+        As `vcutils.dsp.audio.save_audio`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = export(Path(tempfile.mkdtemp()) / "a.wav", np.zeros(16000), 16000, about={"voice": "anna"})
+    >>> read_provenance(path)["notice"]
+    "Synthetic voice made with vcutils: a computer sings, with a model of the voice 'anna'."
+    """
+    save_audio(path, y, sr, comment=SYNTHETIC)
+    notice = f"{SYNTHETIC}: a computer sings, with a model of the voice '{about.get('voice', 'unknown')}'."
+    date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    write_json(_beside(path), {"synthetic": True, "notice": notice, "vcutils": vcutils.__version__, "date": date, **about})
+    return Path(path)
+
+
+def read_provenance(path):
+    """What `export` noted beside a sound.
+
+    Parameters
+    ----------
+    path : str or Path
+        The sound.
+
+    Returns
+    -------
+    dict
+        Empty if nothing is known.
+
+    Raises
+    ------
+    InputError
+        If the note is damaged.
+
+    Examples
+    --------
+    >>> read_provenance("no such file.wav")
+    {}
+    """
+    return read_json(_beside(path)) if _beside(path).is_file() else {}
+
+
+def _beside(path):
+    return Path(f"{path}.json")

@@ -3,11 +3,9 @@
 Speaker similarity and DNSMOS come from pretrained networks, so they appear only where those are installed:
 ``pip install "vcutils[judge]"``.
 """
-import base64
 import datetime
 import functools
 import html
-import io
 from pathlib import Path
 
 import librosa
@@ -15,13 +13,16 @@ import numpy as np
 import scipy.fft
 from matplotlib.figure import Figure
 
+from vcutils.collect import load_manifest
 from vcutils.dsp import features
+from vcutils.dsp.audio import load_audio
 from vcutils.dsp.effects import long_term_spectrum
 from vcutils.dsp.f0 import estimate_f0, hz_to_semitones
 from vcutils.errors import InputError
 from vcutils.files import atomic_path
 from vcutils.ui import plots
 from vcutils.ui.players import players
+from vcutils.ui.show import picture
 
 # key: (name, unit, decimals, what is better, what it means)
 METRICS = {
@@ -215,6 +216,40 @@ def mel_cepstral_distortion(y, source, f0, f0_source, *, sr, hop_length):
     return float(np.mean(10 / np.log(10) * np.sqrt(2 * np.concatenate(distances) * 2 / n_mels)))
 
 
+def split_recordings(voice, *, sr):
+    """The recordings of a voice as one sound, and their end apart: what the voice itself scores is the ceiling.
+
+    Parameters
+    ----------
+    voice : vcutils.workspace.Voice
+        With collected recordings.
+    sr : int
+        Hz.
+
+    Returns
+    -------
+    target : np.ndarray [shape=(n,)]
+        At most two minutes.
+    held_out : np.ndarray [shape=(m,)]
+        The last 20 s, or the last quarter if that is less. (Training may have seen parts of it.)
+
+    Raises
+    ------
+    InputError
+        If nothing has been collected, or a recording cannot be read.
+
+    Examples
+    --------
+    >>> from vcutils.workspace import open_voice
+    >>> split_recordings(open_voice("nobody"), sr=16000)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    vcutils.errors.InputError: The voice 'nobody' has no result of step 'collect' ...
+    """
+    recordings = np.concatenate([load_audio(voice.recordings / file["file"], sr=sr)[0] for file in load_manifest(voice)["files"]])
+    n = min(20 * sr, len(recordings) // 4)
+    return recordings[:-n][-120 * sr :], recordings[-n:]
+
+
 def compare(sounds, *, source, target, sr, held_out=None):
     """Score several conversions of one song between the two ends of the scale.
 
@@ -384,10 +419,10 @@ def _pictures(voices, result, rows, sr):
         ax.set_title(f"{name}, from {at / sr:.0f} s")
     for ax in grid[len(voices) :]:
         ax.remove()
-    pictures = _picture(
+    pictures = picture(
         fig,
-        "Spectrograms side by side: " + ", ".join(voices) + ".",
-        f"Spectrograms of {seconds} seconds. Look at the stripes, the harmonics of the pitch: the result should have the "
+        alt="Spectrograms side by side: " + ", ".join(voices) + ".",
+        caption=f"Spectrograms of {seconds} seconds. Look at the stripes, the harmonics of the pitch: the result should have the "
         "source's stripes (the tune) with the target's bright and dark bands across them (the voice).",
     )
 
@@ -403,20 +438,20 @@ def _pictures(voices, result, rows, sr):
         if "transpose" in figures
         else "no frame has a pitch in both"
     )
-    pictures += _picture(
+    pictures += picture(
         fig,
-        f"Pitch over time of the source and of {result}: {kept}.",
-        f"Pitch (F0) over time. Both lines should have the same shape: {kept}. "
+        alt=f"Pitch over time of the source and of {result}: {kept}.",
+        caption=f"Pitch (F0) over time. Both lines should have the same shape: {kept}. "
         "Where only one of them jumps, it is an octave error.",
     )
 
     fig = Figure(figsize=(11, 3.6), layout="constrained")
     plots.long_term_spectra(voices, sr=sr, ax=fig.subplots())
     far = f"{rows[0]['spectrum_distance_db']:.1f} dB for the source, {figures['spectrum_distance_db']:.1f} dB for {result}"
-    return pictures + _picture(
+    return pictures + picture(
         fig,
-        f"Long-term average spectra of {', '.join(voices)}; their distance to the target: {far}.",
-        "Long-term average spectra: the colour of each voice. The result's line should lie on the target's. "
+        alt=f"Long-term average spectra of {', '.join(voices)}; their distance to the target: {far}.",
+        caption="Long-term average spectra: the colour of each voice. The result's line should lie on the target's. "
         f"Distance to the target: {far}.",
     )
 
@@ -425,16 +460,6 @@ def _loudest(y, length):
     """Where the `length` samples with the most energy begin."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(y, dtype=float))])
     return int(np.argmax(energy[length:] - energy[:-length])) if len(y) > length else 0
-
-
-def _picture(fig, alt, caption):
-    image = io.BytesIO()
-    fig.savefig(image, format="webp", dpi=100, pil_kwargs={"quality": 80})  # a quarter of a PNG's size
-    data = base64.b64encode(image.getvalue()).decode()
-    return (
-        f'<figure class="picture"><img alt="{html.escape(alt, quote=True)}" src="data:image/webp;base64,{data}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
 
 
 _PAGE = """<!doctype html>
