@@ -111,6 +111,7 @@ PRESETS = {
         sr=44100, hop_length=441, win_length=1764, n_fft=4096, n_mels=128, n_mfcc=32, width=384, n_blocks=8, discriminator_width=256,
         batch_size=32, segment_frames=128, steps=10000, gan_steps=30000, evaluate_every=500, checkpoint_every=500, mixed_precision=True,
     ),
+    "short": dict(steps=300, gan_steps=120, evaluate_every=60),
     "smoke": dict(width=64, n_blocks=2, discriminator_width=32, batch_size=4, segment_frames=48, steps=30, gan_steps=10, evaluate_every=10, checkpoint_every=5),
 }
 
@@ -131,9 +132,10 @@ def preset(name="quick", **overrides):
 
     Parameters
     ----------
-    name : {"quick", "studio", "smoke"}
-        "quick" clones a voice on two CPU cores within ten minutes; "studio" is for a GPU, at 44.1 kHz; "smoke"
-        trains for seconds, to test that everything works.
+    name : {"quick", "studio", "short", "smoke"}
+        "quick" clones a voice on two CPU cores within ten minutes; "studio" is for a GPU, at 44.1 kHz; "short" is
+        "quick" with a third of the steps, for a first impression; "smoke" trains for seconds, to test that everything
+        works.
     **overrides
         Any attribute of `Config`.
 

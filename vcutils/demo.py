@@ -1,4 +1,4 @@
-"""Where the demo data is: two voices and a song that come with vcutils, so that everything works offline."""
+"""Where the demo data is: two voices (one of them trained) and a song that come with vcutils, so that everything works offline."""
 from pathlib import Path
 
 from vcutils.errors import InputError
@@ -56,6 +56,27 @@ def demo_song():
     """
     songs = _data() / "songs"
     return songs / "greensleeves.flac", songs / "greensleeves_backing.ogg"
+
+
+def demo_model():
+    """The file of the demo voice "slt", trained in advance with preset "quick".
+
+    Returns
+    -------
+    Path
+        For `vcutils.model.load_model`.
+
+    Raises
+    ------
+    InputError
+        If the demo data is missing.
+
+    Examples
+    --------
+    >>> demo_model().name
+    'slt.npz'
+    """
+    return _data() / "models" / "slt.npz"
 
 
 def _data():

@@ -7,14 +7,18 @@
     workspace/NAME/features/           one .npz a recording        (preprocess)
     workspace/NAME/train/              checkpoint, log, previews   (train)
     workspace/NAME/model.npz           the cloned voice            (train)
+    workspace/NAME/songs/              what it sings               (generate, postprocess)
+    workspace/NAME/variants/           copies to experiment with   (`variant`)
 """
+import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from vcutils.errors import InputError
 
-DEFAULT = Path("workspace")
+DEFAULT = Path(os.environ.get("VCUTILS_WORKSPACE", "workspace"))
 _STEPS = {"collect": "collect.json", "preprocess": "features/index.json", "train": "model.npz"}
 
 
@@ -50,6 +54,10 @@ class Voice:
     @property
     def model(self):
         return self.folder / "model.npz"
+
+    @property
+    def songs(self):
+        return self.folder / "songs"
 
     def done(self, step):
         """Whether `step` ("collect", "preprocess" or "train") has left its result here."""
@@ -110,3 +118,38 @@ def list_voices(workspace=DEFAULT):
     []
     """
     return sorted(p.parent.name for p in Path(workspace).glob("*/model.npz"))
+
+
+def variant(voice, name):
+    """A copy of a voice's recordings and features, to train it in another way and compare.
+
+    Parameters
+    ----------
+    voice : Voice
+        With collected recordings.
+    name : str
+        Of the variant, as for `open_voice`.
+
+    Returns
+    -------
+    Voice
+        In ``voice.folder / "variants"``. What it was trained on before stays if the recordings are the same.
+
+    Raises
+    ------
+    InputError
+        If the name is unfit or nothing has been collected.
+
+    Examples
+    --------
+    >>> variant(open_voice("nobody"), "no_gan")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    vcutils.errors.InputError: The voice 'nobody' has no result ...
+    """
+    copy = open_voice(name, workspace=voice.folder / "variants")
+    voice.require("collect")
+    for source in (voice.recordings, voice.features):
+        if source.is_dir():
+            shutil.copytree(source, copy.folder / source.name, dirs_exist_ok=True)
+    shutil.copyfile(voice.manifest, copy.manifest)  # last, so that a copy cut short is not taken for a voice
+    return copy
