@@ -7,6 +7,8 @@ import itertools
 import librosa
 import matplotlib.pyplot as plt
 import numpy as np
+import scipy.fft
+from matplotlib.patches import Ellipse
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from vcutils.dsp.effects import long_term_spectrum
@@ -70,6 +72,11 @@ def spectrogram(y, *, sr, fmax=None, ax=None):
     'frequency (kHz)'
     """
     fig, ax = _canvas(ax)
+    fig.colorbar(_draw_spectrogram(y, sr, fmax, ax), ax=ax, label="level (dB below the loudest)")
+    return fig, ax
+
+
+def _draw_spectrogram(y, sr, fmax, ax):
     n_fft = 2 ** round(np.log2(0.064 * sr))  # 64 ms shows the single harmonics of a voice
     hop_length = max(n_fft // 8, len(y) // 1500)  # no more columns than a screen has
     power = np.abs(librosa.stft(y, n_fft=n_fft, hop_length=hop_length)) ** 2
@@ -79,8 +86,7 @@ def spectrogram(y, *, sr, fmax=None, ax=None):
         cmap="magma", vmin=-80, vmax=0, extent=(0, len(y) / sr, 0, sr / 2000),
     )  # fmt: skip
     ax.set(xlabel="time (s)", ylabel="frequency (kHz)", ylim=(0, (fmax or sr / 2) / 1000))
-    fig.colorbar(image, ax=ax, label="level (dB below the loudest)")
-    return fig, ax
+    return image
 
 
 def f0_contour(f0, *, sr, hop_length, label=None, style=0, khz=False, ax=None):
@@ -163,7 +169,185 @@ def long_term_spectra(sounds, *, sr, ax=None):
     return fig, ax
 
 
+def envelopes(curves, *, sr, ax=None):
+    """Log-mel spectra or envelopes of single frames over each other, all at the same mean level.
+
+    Parameters
+    ----------
+    curves : dict of str to np.ndarray [shape=(n_mels,)]
+        Name to natural log of the amplitude in mel bands; the same number of bands in each.
+    sr : int
+        Hz.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = envelopes({"flat": np.zeros(80), "falling": -np.linspace(0, 5, 80)}, sr=16000)
+    >>> len(ax.lines)
+    2
+    """
+    fig, ax = _canvas(ax)
+    for (name, curve), (color, stroke) in zip(curves.items(), itertools.cycle(STYLES)):
+        decibels = 20 / np.log(10) * (curve - np.mean(curve))
+        ax.plot(decibels, color=color, linestyle=stroke, linewidth=1.8, label=name)
+    ax.set_xticks(*_mel_ticks(len(curve), sr))
+    ax.set(xlabel="frequency (kHz, mel scale)", ylabel="level (dB, mean = 0)", xlim=(0, len(curve) - 1))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return fig, ax
+
+
+def clouds(points, *, labels, ax=None):
+    """Clouds of points over each other, each with its mean and the ellipse that holds most of it.
+
+    Parameters
+    ----------
+    points : dict of str to np.ndarray [shape=(n, 2)]
+        Name to points. Of each cloud at most 400 are drawn, evenly chosen; mean and ellipse are those of all.
+    labels : (str, str)
+        Of the two axes.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).standard_normal((1000, 2))
+    >>> fig, ax = clouds({"here": noise, "there": noise + 5}, labels=("x (m)", "y (m)"))
+    >>> len(ax.patches)
+    2
+    """
+    fig, ax = _canvas(ax)
+    for (name, cloud), (color, stroke), marker in zip(points.items(), itertools.cycle(STYLES), itertools.cycle(".x+^v")):
+        few = cloud[:: max(1, -(-len(cloud) // 400))]
+        ax.scatter(*few.T, color=color, marker=marker, s=14, linewidths=0.8, alpha=0.35)
+        sizes, axes = np.linalg.eigh(np.cov(cloud.T))
+        mean, angle = cloud.mean(axis=0), np.degrees(np.arctan2(*axes[::-1, 1]))
+        # two standard deviations to each side
+        ax.add_patch(Ellipse(mean, *4 * np.sqrt(sizes[::-1]), angle=angle, fill=False, color=color, linestyle=stroke, linewidth=2, label=name))
+        ax.plot(*mean, color=color, marker="os^vD"[len(ax.patches) % 5], markersize=9, markeredgecolor="white")
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    ax.legend(loc="upper right")
+    return fig, ax
+
+
+def features(features, *, sr, hop_length, n_mfcc=13, fmax=None):
+    """What a recording is made of, on one time axis: waveform, spectrogram, mel bands, MFCC, F0 and loudness.
+
+    Parameters
+    ----------
+    features : vcutils.dsp.features.Features
+        The MFCC are made of its ``mel``: coefficients 1..n_mfcc of the cosine transform.
+    sr, hop_length : int
+    n_mfcc : int
+    fmax : float, optional
+        Top of the spectrogram in Hz; half the rate by default.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    axes : np.ndarray of matplotlib.axes.Axes [shape=(6,)]
+
+    Examples
+    --------
+    >>> from vcutils.dsp.features import analyse
+    >>> tone = librosa.tone(220, sr=16000, length=16000)
+    >>> fig, axes = features(analyse(tone, sr=16000, hop_length=160, n_fft=1024, n_mels=80), sr=16000, hop_length=160)
+    >>> [ax.get_title(loc="left") for ax in axes]
+    ['waveform', 'spectrogram', 'mel bands', 'MFCC', 'F0', 'loudness']
+    """
+    fig, grid = plt.subplots(6, 2, figsize=(9, 11), width_ratios=[50, 1], height_ratios=[2, 4, 4, 3, 3, 2], layout="constrained")
+    axes, bars = grid.T  # colour bars in a column of their own leave all time axes equally long
+    n_frames, n_mels = features.mel.shape
+    extent = (-0.5 * hop_length / sr, (n_frames - 0.5) * hop_length / sr)  # frame t is centred on sample t * hop_length
+    look = dict(origin="lower", aspect="auto", interpolation="nearest")
+
+    waveform(features.y, sr=sr, ax=axes[0])
+    image = _draw_spectrogram(features.y, sr, fmax, axes[1])
+    fig.colorbar(image, cax=bars[1], label="level (dB)")
+
+    decibels = 20 / np.log(10) * (features.mel.T - features.mel.max())
+    image = axes[2].imshow(decibels, extent=(*extent, -0.5, n_mels - 0.5), cmap="magma", vmin=-80, vmax=0, **look)
+    axes[2].set_yticks(*_mel_ticks(n_mels, sr))
+    axes[2].set_ylabel("frequency (kHz)")
+    fig.colorbar(image, cax=bars[2], label="level (dB)")
+
+    mfcc = scipy.fft.dct(features.mel, axis=1, norm="ortho")[:, 1 : n_mfcc + 1]
+    top = np.percentile(np.abs(mfcc), 98) or 1.0
+    image = axes[3].imshow(mfcc.T, extent=(*extent, 0.5, n_mfcc + 0.5), cmap="RdBu_r", vmin=-top, vmax=top, **look)
+    axes[3].set_ylabel("coefficient (number)")
+    fig.colorbar(image, cax=bars[3], label="value")
+
+    f0_contour(features.f0, sr=sr, hop_length=hop_length, ax=axes[4])
+    axes[5].plot(np.arange(n_frames) * hop_length / sr, features.loudness, color=STYLES[0][0], linewidth=1.5)
+    axes[5].set(ylabel="level (dB)", ylim=(-80, 0))
+    axes[5].grid(alpha=0.3)
+
+    for ax, bar, title in zip(axes, bars, ["waveform", "spectrogram", "mel bands", "MFCC", "F0", "loudness"]):
+        ax.set_title(title, loc="left", fontsize="medium", fontweight="bold")
+        ax.set(xlim=(0, len(features.y) / sr), xlabel="")
+        ax.tick_params(labelbottom=ax is axes[-1])
+        bar.set_visible(bool(bar.get_ylabel()))
+    axes[0].set_ylabel("amplitude")
+    axes[-1].set_xlabel("time (s)")
+    fig.align_ylabels(axes)
+    return fig, axes
+
+
+def _mel_ticks(n_mels, sr):
+    """Where on an axis of mel bands some round frequencies lie, and their names in kHz."""
+    kilohertz = [f for f in (0.25, 0.5, 1, 2, 4, 8, 16) if f < 0.48 * sr / 1000]
+    centres = librosa.mel_frequencies(n_mels + 2, fmax=sr / 2)[1:-1]
+    return np.interp(np.multiply(kilohertz, 1000), centres, np.arange(n_mels)), [f"{f:g}" for f in kilohertz]
+
+
 def _canvas(ax):
     if ax is None:
         return plt.subplots(figsize=(9, 3), layout="constrained")
     return ax.figure, ax
+
+
+def course_map(*, ax=None):
+    """The six steps, what each makes, and the order they come in.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = course_map()
+    >>> ax.texts[0].get_text()
+    '1 collect'
+    """
+    steps = {
+        "collect": "recordings,\nconsent",
+        "preprocess": "F0, loudness,\nenvelope",
+        "train": "a generator\nof the voice",
+        "generate": "the song in\nthat voice",
+        "postprocess": "a finished\ntrack",
+        "results": "figures and\nyour ears",
+    }
+    fig, ax = _canvas(ax)
+    for i, (step, makes) in enumerate(steps.items()):
+        box = dict(boxstyle="round,pad=0.5", facecolor="#e8f1f8", edgecolor=STYLES[0][0])
+        ax.text(i, 0.7, f"{i + 1} {step}", ha="center", va="center", fontsize=11, bbox=box)
+        ax.text(i, 0.25, makes, ha="center", va="center", fontsize=10)
+        if i:
+            ax.annotate("", xy=(i - 0.42, 0.25), xytext=(i - 0.58, 0.25), arrowprops=dict(arrowstyle="-|>", color="black"))
+    ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(0, 1))
+    ax.axis("off")
+    return fig, ax
