@@ -1,4 +1,5 @@
 """Clips of a voice in the notebook: upload them, judge them in words, choose which to keep."""
+import html
 import io
 import re
 from pathlib import Path
@@ -106,7 +107,7 @@ class Review(ipywidgets.VBox):
             play = ipywidgets.Button(description="Play", tooltip=f"Play {path.name}", layout={"width": "5em"})
             play.on_click(lambda _, path=path: self._play(path))
             self._boxes[path] = box
-            rows.append(ipywidgets.HBox([box, play, ipywidgets.Label(words)]))
+            rows.append(ipywidgets.HBox([box, play, ipywidgets.HTML(html.escape(words))], layout={"flex": "0 0 auto"}))
         self._rows = ipywidgets.VBox(rows, layout={"max_height": "24em", "overflow": "auto"})
         super().__init__([self._playing, self._rows])
 
