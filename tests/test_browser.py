@@ -129,7 +129,7 @@ def lab(tmp_path_factory):
         yield folder, address
 
 
-def test_a_take_recorded_in_the_browser_arrives_as_it_was_heard(lab, microphone):
+def test_a_take_and_an_upload_arrive_as_they_were(lab, microphone):
     folder, address = lab
     with browser(microphone) as page:
         assert run_notebook(page, address, "01_collect") == []
@@ -147,7 +147,12 @@ def test_a_take_recorded_in_the_browser_arrives_as_it_was_heard(lab, microphone)
         recorder.get_by_text("Sentence 2 of 20").wait_for()
         assert recorder.get_by_role("listitem").all_inner_texts()[0].startswith("Sentence 1, take 1: 5")
         assert page.evaluate("document.activeElement.textContent") == "Record"
-    (path,) = (folder / "notebooks" / "my_recordings").iterdir()
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Choose files").click()
+        chooser.value.set_files(microphone)
+        page.get_by_text("In my_recordings: sentence.wav.").wait_for()
+    path, upload = sorted((folder / "notebooks" / "my_recordings").iterdir())
+    assert upload.read_bytes() == microphone.read_bytes()
     info = sf.info(path)
     assert (path.name, info.subtype, info.channels) == ("prompt_01_take_1.wav", "PCM_16", 1) and 5 < info.duration < 10
     heard, meant = check_recording(path), check_recording(microphone)
