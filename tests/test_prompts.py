@@ -1,7 +1,8 @@
 """The sentences to read: every sound of a language in at least three words, neither too short nor too long.
 
 Which word holds which sound stands here for people to check. Beside the table, the sentences were sent through eSpeak NG
-1.51 (English, German) and pypinyin (Mandarin), which find each of these sounds at least three times.
+1.51 (English) and pypinyin (Mandarin), which find each of these sounds at least three times; for German eSpeak misreads
+some words, so that its rarest sounds rest on this table alone.
 """
 import re
 

@@ -103,8 +103,8 @@ class Review(ipywidgets.VBox):
         self._playing = ipywidgets.Label("Tick what to keep.")
         rows = []
         for path, words in verdicts.items():
-            box = ipywidgets.Checkbox(not words.startswith(LEAVE_OUT), description=path.name, indent=False, layout={"width": "18em"})
-            play = ipywidgets.Button(description="Play", tooltip=f"Play {path.name}", layout={"width": "5em"})
+            box = ipywidgets.Checkbox(not words.startswith(LEAVE_OUT), description=path.name, indent=False, layout={"flex": "0 0 16em"})
+            play = ipywidgets.Button(description="Play", tooltip=f"Play {path.name}", layout={"flex": "0 0 5em"})
             play.on_click(lambda _, path=path: self._play(path))
             self._boxes[path] = box
             rows.append(ipywidgets.HBox([box, play, ipywidgets.HTML(html.escape(words))], layout={"flex": "0 0 auto"}))

@@ -71,8 +71,8 @@ function makeJudge() {
     }
     energy += (sum / block.length - energy) * Math.min(1, block.length / (0.4 * rate));
     loudest = Math.max(loudest * 0.99995, energy); // forgets slowly, so that a pause is not "too quiet"
-    const words = peak > 0.99 ? "too loud: move away, or turn the gain down" : loudest < 1e-3 ? "too quiet: move closer, or turn the gain up" : "good";
-    return { level: 1 + Math.log10(Math.max(energy, 1e-6)) / 6, words };
+    const inWords = peak > 0.99 ? "too loud: move away, or turn the gain down" : loudest < 1e-3 ? "too quiet: move closer, or turn the gain up" : "good";
+    return { share: 1 + Math.log10(Math.max(energy, 1e-6)) / 6, inWords };
   };
 }
 
@@ -124,7 +124,8 @@ function render({ model, el }) {
   let at = 0; // which prompt
   let close = null; // closes the microphone while it is open
   let take = null; // what was recorded and not kept yet
-  let busy = false; // the microphone is being opened, or Python has not answered
+  let busy = ""; // "opening" the microphone, or "sending" to Python
+  let level = ""; // of the take, in words
   let gone = false;
 
   const say = (text, bad = false) => {
@@ -136,10 +137,10 @@ function render({ model, el }) {
     number.textContent = `Sentence ${at + 1} of ${prompts.length}`;
     prompt.textContent = prompts[at];
     record.textContent = close ? "Stop" : take ? "Record again" : "Record";
-    record.setAttribute("aria-disabled", busy); // a button that is disabled loses the keyboard
-    keep.disabled = busy || !take;
-    back.disabled = busy || close || at === 0;
-    next.disabled = busy || close || at === prompts.length - 1;
+    record.setAttribute("aria-disabled", Boolean(busy)); // a button that is disabled loses the keyboard
+    keep.disabled = Boolean(busy) || !take;
+    back.disabled = Boolean(busy || close) || at === 0;
+    next.disabled = Boolean(busy || close) || at === prompts.length - 1;
     bottom.hidden = !take;
     meter.hidden = seconds.hidden = !close;
     kept.replaceChildren();
@@ -167,14 +168,14 @@ function render({ model, el }) {
     } else {
       take = recorded;
       player.src = URL.createObjectURL(wav(take));
-      say(`${note} ${words.textContent} Listen, then keep the take or record again.`);
+      say(`${note} Level: ${level}. Listen, then keep the take or record again.`);
     }
     update();
   };
 
   const start = async () => {
     drop();
-    busy = true;
+    busy = "opening";
     say("Opening the microphone. The browser may ask you to allow it.");
     update();
     const judge = makeJudge();
@@ -184,13 +185,14 @@ function render({ model, el }) {
       const opened = await openMicrophone((block, rate) => {
         if (!close) return;
         heard += block.length;
-        const { level, words: text } = judge(block, rate);
+        const { share, inWords } = judge(block, rate);
+        level = inWords;
         if (heard >= Math.min(LONGEST * rate, MOST_SAMPLES)) return stop(`Stopped after ${(heard / rate).toFixed(0)} s.`);
         if (heard - shown < rate / 15) return;
         shown = heard;
-        bar.style.width = `${Math.round(100 * Math.max(0, level))}%`;
+        bar.style.width = `${Math.round(100 * Math.max(0, share))}%`;
         seconds.textContent = `${(heard / rate).toFixed(1)} s`;
-        if (heard > rate) say(`Level: ${text}.`); // a second is needed to judge
+        if (heard > rate) say(`Level: ${level}.`); // a second is needed to judge
       });
       if (gone) opened();
       else {
@@ -200,20 +202,20 @@ function render({ model, el }) {
     } catch (error) {
       say(whyNot(error), true);
     }
-    busy = false;
+    busy = "";
     update();
   };
 
   const send = () => {
-    busy = true;
+    busy = "sending";
     say("Sending. If this lasts, a cell is still running: the take is kept when it has finished.");
     update();
     model.send({ prompt: at, rate: take.rate }, undefined, [take.samples.buffer]);
   };
 
   const hear = (answer) => {
-    if (!busy) return; // another view of this recorder asked
-    busy = false;
+    if (busy !== "sending") return; // another view of this recorder asked
+    busy = "";
     if (answer.refused) {
       say(answer.refused, true);
       update();
