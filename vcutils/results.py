@@ -22,7 +22,6 @@ from vcutils.errors import InputError
 from vcutils.files import atomic_path
 from vcutils.ui import plots
 from vcutils.ui.players import players
-from vcutils.ui.show import picture
 
 # key: (name, unit, decimals, what is better, what it means)
 METRICS = {
@@ -419,7 +418,7 @@ def _pictures(voices, result, rows, sr):
         ax.set_title(f"{name}, from {at / sr:.0f} s")
     for ax in grid[len(voices) :]:
         ax.remove()
-    pictures = picture(
+    pictures = plots.picture(
         fig,
         alt="Spectrograms side by side: " + ", ".join(voices) + ".",
         caption=f"Spectrograms of {seconds} seconds. Look at the stripes, the harmonics of the pitch: the result should have the "
@@ -438,7 +437,7 @@ def _pictures(voices, result, rows, sr):
         if "transpose" in figures
         else "no frame has a pitch in both"
     )
-    pictures += picture(
+    pictures += plots.picture(
         fig,
         alt=f"Pitch over time of the source and of {result}: {kept}.",
         caption=f"Pitch (F0) over time. Both lines should have the same shape: {kept}. "
@@ -448,7 +447,7 @@ def _pictures(voices, result, rows, sr):
     fig = Figure(figsize=(11, 3.6), layout="constrained")
     plots.long_term_spectra(voices, sr=sr, ax=fig.subplots())
     far = f"{rows[0]['spectrum_distance_db']:.1f} dB for the source, {figures['spectrum_distance_db']:.1f} dB for {result}"
-    return pictures + picture(
+    return pictures + plots.picture(
         fig,
         alt=f"Long-term average spectra of {', '.join(voices)}; their distance to the target: {far}.",
         caption="Long-term average spectra: the colour of each voice. The result's line should lie on the target's. "
@@ -483,8 +482,7 @@ tbody th, caption { text-align: left }
 small { font-weight: normal }
 dt { font-weight: bold }
 dd { margin: 0 0 .5rem }
-.picture { margin: 1.5rem 0 }
-.picture img { width: 100%; height: auto; background: #fff; border-radius: .3rem }
+.picture img { width: 100%; height: auto; border-radius: .3rem }
 :focus-visible { outline: .2rem solid currentColor; outline-offset: .2rem }
 </style>
 </head>

@@ -2,6 +2,9 @@
 
 Lines differ in colour and in stroke; the colours are Okabe and Ito's, told apart with any kind of colour vision.
 """
+import base64
+import html
+import io
 import itertools
 
 import librosa
@@ -156,16 +159,13 @@ def long_term_spectra(sounds, *, sr, ax=None):
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['white noise']
     """
-    fig, ax = _canvas(ax)
-    for (name, y), (color, stroke) in zip(sounds.items(), itertools.cycle(STYLES)):
-        frequencies, spectrum = long_term_spectrum(y, sr=sr)
-        ax.plot(frequencies, spectrum, color=color, linestyle=stroke, linewidth=1.8, label=name)
+    spectra = {name: long_term_spectrum(y, sr=sr) for name, y in sounds.items()}
+    fig, ax = _curves(spectra, ax)
     ax.set_xscale("log")
     ticks = [100, 200, 500, 1000, 2000, 5000, 10000, 20000]
     ax.set_xticks(ticks, [str(f) for f in ticks])
-    ax.set(xlabel="frequency (Hz)", ylabel="level (dB, mean = 0)", xlim=(frequencies[0], sr / 2))
-    ax.grid(alpha=0.3)
-    ax.legend()
+    lowest = min(frequencies[0] for frequencies, _ in spectra.values())
+    ax.set(xlabel="frequency (Hz)", ylabel="level (dB, mean = 0)", xlim=(lowest, sr / 2))
     return fig, ax
 
 
@@ -191,14 +191,35 @@ def envelopes(curves, *, sr, ax=None):
     >>> len(ax.lines)
     2
     """
-    fig, ax = _canvas(ax)
-    for (name, curve), (color, stroke) in zip(curves.items(), itertools.cycle(STYLES)):
-        decibels = 20 / np.log(10) * (curve - np.mean(curve))
-        ax.plot(decibels, color=color, linestyle=stroke, linewidth=1.8, label=name)
-    ax.set_xticks(*_mel_ticks(len(curve), sr))
-    ax.set(xlabel="frequency (kHz, mel scale)", ylabel="level (dB, mean = 0)", xlim=(0, len(curve) - 1))
-    ax.grid(alpha=0.3)
-    ax.legend()
+    n_mels = max(map(len, curves.values()))
+    fig, ax = _curves({name: (np.arange(n_mels), 20 / np.log(10) * (curve - np.mean(curve))) for name, curve in curves.items()}, ax)
+    ax.set_xticks(*_mel_ticks(n_mels, sr))
+    ax.set(xlabel="frequency (kHz, mel scale)", ylabel="level (dB, mean = 0)", xlim=(0, n_mels - 1))
+    return fig, ax
+
+
+def losses(curves, *, ax=None):
+    """Losses of trainings over each other.
+
+    Parameters
+    ----------
+    curves : dict of str to (list of int, list of float)
+        Name to training steps and the loss after each.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = losses({"training": ([100, 200], [1.2, 0.9]), "held out": ([100, 200], [1.3, 1.1])})
+    >>> len(ax.lines)
+    2
+    """
+    fig, ax = _curves(curves, ax, marker="o")
+    ax.set(xlabel="training step (number)", ylabel="loss (STFT)")
     return fig, ax
 
 
@@ -302,19 +323,6 @@ def features(features, *, sr, hop_length, n_mfcc=13, fmax=None):
     return fig, axes
 
 
-def _mel_ticks(n_mels, sr):
-    """Where on an axis of mel bands some round frequencies lie, and their names in kHz."""
-    kilohertz = [f for f in (0.25, 0.5, 1, 2, 4, 8, 16) if f < 0.48 * sr / 1000]
-    centres = librosa.mel_frequencies(n_mels + 2, fmax=sr / 2)[1:-1]
-    return np.interp(np.multiply(kilohertz, 1000), centres, np.arange(n_mels)), [f"{f:g}" for f in kilohertz]
-
-
-def _canvas(ax):
-    if ax is None:
-        return plt.subplots(figsize=(9, 3), layout="constrained")
-    return ax.figure, ax
-
-
 def course_map(*, ax=None):
     """The six steps, what each makes, and the order they come in.
 
@@ -351,3 +359,56 @@ def course_map(*, ax=None):
     ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(0, 1))
     ax.axis("off")
     return fig, ax
+
+
+def picture(fig, *, alt, caption):
+    """A figure as HTML that says in words what it shows.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+    alt : str
+        What is in the picture, for those who cannot see it.
+    caption : str
+        What to look at.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> 'alt="An empty page"' in picture(Figure(), alt="An empty page", caption="Nothing to see.")
+    True
+    """
+    image = io.BytesIO()
+    fig.savefig(image, format="webp", dpi=100, pil_kwargs={"quality": 80})  # a quarter of a PNG's size
+    data = base64.b64encode(image.getvalue()).decode()
+    return (
+        f'<figure class="picture" style="margin:1em 0"><img alt="{html.escape(alt, quote=True)}" style="max-width:100%;background:#fff" '
+        f'src="data:image/webp;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    )
+
+
+def _curves(curves, ax, **look):
+    """Lines over each other [name to (x, y)], each in a style of its own, with grid and legend."""
+    fig, ax = _canvas(ax)
+    for (name, (x, y)), (color, stroke) in zip(curves.items(), itertools.cycle(STYLES)):
+        ax.plot(x, y, color=color, linestyle=stroke, linewidth=1.8, label=name, **look)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return fig, ax
+
+
+def _mel_ticks(n_mels, sr):
+    """Where on an axis of mel bands some round frequencies lie, and their names in kHz."""
+    kilohertz = [f for f in (0.25, 0.5, 1, 2, 4, 8, 16) if f < 0.48 * sr / 1000]
+    centres = librosa.mel_frequencies(n_mels + 2, fmax=sr / 2)[1:-1]
+    return np.interp(np.multiply(kilohertz, 1000), centres, np.arange(n_mels)), [f"{f:g}" for f in kilohertz]
+
+
+def _canvas(ax):
+    if ax is None:
+        return plt.subplots(figsize=(9, 3), layout="constrained")
+    return ax.figure, ax

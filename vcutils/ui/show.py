@@ -1,44 +1,13 @@
 """What a notebook shows: figures with a text for those who cannot see them, players with a caption, a sign of patience."""
-import base64
 import contextlib
 import html
-import io
 import time
 
 import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 
 from vcutils.ui.players import players
-
-
-def picture(fig, *, alt, caption):
-    """A figure as HTML that says in words what it shows.
-
-    Parameters
-    ----------
-    fig : matplotlib.figure.Figure
-    alt : str
-        What is in the picture, for those who cannot see it.
-    caption : str
-        What to look at.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> 'alt="An empty page"' in picture(Figure(), alt="An empty page", caption="Nothing to see.")
-    True
-    """
-    image = io.BytesIO()
-    fig.savefig(image, format="webp", dpi=100, pil_kwargs={"quality": 80})  # a quarter of a PNG's size
-    data = base64.b64encode(image.getvalue()).decode()
-    return (
-        f'<figure class="picture" style="margin:1em 0"><img alt="{html.escape(alt, quote=True)}" style="max-width:100%;background:#fff" '
-        f'src="data:image/webp;base64,{data}"><figcaption>{html.escape(caption)}</figcaption></figure>'
-    )
+from vcutils.ui.plots import picture
 
 
 def show(fig, *, alt, caption):
@@ -49,7 +18,7 @@ def show(fig, *, alt, caption):
     fig : matplotlib.figure.Figure
         It is closed afterwards, so that the notebook does not show it again.
     alt, caption : str
-        As for `picture`.
+        As for `vcutils.ui.plots.picture`.
 
     Examples
     --------
