@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import librosa
 import pytest
 import soundfile as sf
 

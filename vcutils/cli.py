@@ -269,12 +269,12 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, retrieval=
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
     sung = convert(voice, song, key=key, retrieval=RETRIEVAL if retrieval is None else retrieval, formant=formant)
-    about = {**sung["about"], "backing": None}
+    alone, about = finish(sung["y"], sr=sung["sr"]), {**sung["about"], "backing": None}
     if backing:
+        mixed = finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)
         settings = {**about["settings"], "balance": balance}
-        mixed = {**about, "backing": {"file": backing.name, "sha256": sha256(backing)}, "settings": settings}
-        export(out, *finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance), about=mixed)
-    export(_voice_alone(out) if backing else out, *finish(sung["y"], sr=sung["sr"]), about=about)
+        export(out, *mixed, about={**about, "backing": {"file": backing.name, "sha256": sha256(backing)}, "settings": settings})
+    export(_voice_alone(out) if backing else out, *alone, about=about)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(song), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}

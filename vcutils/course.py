@@ -3,7 +3,6 @@
 Every notebook can be the first one opened. If the one before it has not run, a sentence says so and the demo's result
 takes its place.
 """
-import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -61,7 +60,7 @@ def experiment(**overrides):
     base = config()
     steps = max(10, min(base.steps // 5, 200))
     sizes = dict(steps=steps, gan_steps=max(4, steps // 3), evaluate_every=max(5, steps // 4), batch_size=max(4, base.batch_size // 2))
-    return dataclasses.replace(base, **{**sizes, **overrides})
+    return preset(base.preset, **{**sizes, **overrides})
 
 
 def check_setup():
@@ -118,8 +117,7 @@ def your_voice(*, needs=None, workspace=DEFAULT, progress=True):
             print("No voice has been trained yet (notebooks 01 to 03): this notebook goes on with a demo voice that is ready to sing.")
             return _ready_voice(workspace, progress)
         print("No voice has been collected yet (notebook 01): this notebook goes on with the demo voice.")
-        voice = open_voice("demo", workspace=workspace)
-        collect(demo_voice(), voice, consent="licence", note=DEMO_NOTE, progress=progress)
+        voice = _collect_demo("demo", workspace, progress)
     else:
         voice = open_voice(max(manifests, key=lambda p: p.stat().st_mtime).parent.name, workspace=workspace)
     if needs == "train" and not voice.done("train"):
@@ -136,11 +134,16 @@ def your_voice(*, needs=None, workspace=DEFAULT, progress=True):
 
 def _ready_voice(workspace, progress):
     """The demo voice as all three steps would leave it."""
-    voice = open_voice(READY, workspace=workspace)
-    if not voice.done("collect"):
-        collect(demo_voice(), voice, consent="licence", note=DEMO_NOTE, progress=progress)
+    voice = _collect_demo(READY, workspace, progress)
     if not voice.done("train"):
         shutil.copyfile(demo_model(), voice.model)
+    return voice
+
+
+def _collect_demo(name, workspace, progress):
+    """The demo voice as step 1 would leave it."""
+    voice = open_voice(name, workspace=workspace)
+    collect(demo_voice(), voice, consent="licence", note=DEMO_NOTE, progress=progress)  # finds ready what is ready
     return voice
 
 
