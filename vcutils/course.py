@@ -246,9 +246,9 @@ def check(answer, right, *, wrong=None, hint="", tolerance=0.0):
     >>> check(100.2, 100, tolerance=0.01)
     Right.
     """
+    number = (int, float, np.number)
 
     def same(a, b):
-        number = (int, float, np.number)
         if isinstance(a, number) and isinstance(b, number) and not isinstance(a, bool):
             return bool(abs(a - b) <= tolerance * abs(b))
         return type(a) is type(b) and a == b
@@ -259,6 +259,6 @@ def check(answer, right, *, wrong=None, hint="", tolerance=0.0):
         print("Right.")
     else:
         why = next((text for value, text in (wrong or {}).items() if same(answer, value)), hint)
-        if not why and isinstance(answer, (int, float)) and isinstance(right, (int, float)):
+        if not why and isinstance(answer, number) and isinstance(right, number) and not isinstance(answer, bool):
             why = "It is too high." if answer > right else "It is too low."
         print(f"Not yet. {why}".rstrip())
