@@ -4,8 +4,8 @@
     pip install -e ".[test]"              # pyworld, the vocoder that moves the pitch
     python data/make_demo.py
 
-All speech is synthesised by flite. The song is "Greensleeves" (words and tune printed in England in the 1580s, in the
-public domain). The sentences were written for this project. See README.md beside this file.
+All speech is synthesised by flite. The song is "Greensleeves" (words printed in London in 1584, tune about as old; in
+the public domain). The sentences were written for this project. See README.md beside this file.
 """
 import csv
 import io
