@@ -7,6 +7,7 @@ Needs the extra `test-browser` and a Chromium (Debian: `apt-get install chromium
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 import soundfile as sf
 
@@ -180,6 +182,29 @@ def test_a_slider_changes_the_sound(lab):
         slider.locator(".noUi-handle, .ui-slider-handle").first.focus()
         page.keyboard.press("ArrowRight")
         page.wait_for_function(f"before => {{ const now = ({sounds})(); return now.length && now.join() !== before }}", arg=",".join(before))
+
+
+def test_stop_is_heard_while_a_cell_waits(lab):
+    folder, address = lab
+    cells = [
+        "from functools import partial\nfrom vcutils import course\nfrom vcutils.config import preset\nfrom vcutils.train import train",
+        "from vcutils.ui.live import LiveTraining\nvoice = course.your_voice(needs='preprocess')",
+        "live = LiveTraining(partial(train, voice, config=preset('smoke', steps=100_000), progress=False))\nlive",
+        "live.wait()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": {"name": "python3", "display_name": "3"}})
+    nbformat.write(notebook, folder / "notebooks" / "live.ipynb")
+    with browser() as page:
+        page.goto(address.format("live"))
+        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady")
+        page.evaluate(RUN_ALL)
+        page.locator("audio").nth(1).wait_for(state="attached")  # two previews, while the last cell waits
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.get_by_text("InputError: Stopped by you at step").wait_for()
+        page.get_by_role("button", name="Go on", exact=True).click()
+        page.get_by_text(re.compile(r"^Step \d+ of \d+, .* left$")).wait_for()
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.locator(".jp-OutputArea").get_by_text(re.compile("^Stopped by you at step")).wait_for()
 
 
 if __name__ == "__main__":
