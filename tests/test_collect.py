@@ -11,6 +11,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile as sf
 
 import vcutils.collect
@@ -449,7 +450,7 @@ def speech(voices):
 def test_clean_speech_needs_no_advice(tmp_path, speech):
     y, sr = speech
     report = check_recording(save_audio(tmp_path / "a.wav", y, sr))
-    assert report["advice"] == []
+    assert report["advice"] == [] and report["verdict"] == "good"
     assert report["snr_db"] > 35 and report["bandwidth_hz"] > 10000 and report["clipped_share"] < 1e-5
     assert 180 < report["f0_median"] < 260
 
@@ -481,6 +482,14 @@ def test_each_fault_gets_its_advice_and_no_other(tmp_path, speech, how):
     report = check_recording(save_audio(tmp_path / "a.wav", y, speech[1]))
     assert low < report[key] < high, report
     assert len(report["advice"]) == 1 and report["advice"][0].startswith(advice), report
+    light = "leave out" if how in ("clipped", "clipped, then turned down", "telephone", "very quiet") else "usable"
+    assert report["verdict"] == f"{light}: {report['advice'][0]}"
+
+
+def test_a_voice_without_a_pause_is_not_called_noisy(tmp_path):
+    y = 0.1 * scipy.signal.sawtooth(2 * np.pi * 150 * np.arange(2 * 16000) / 16000)
+    report = check_recording(save_audio(tmp_path / "a.wav", y, 16000))
+    assert report["snr_db"] is None and report["verdict"] == "good"
 
 
 def test_clipping_survives_mp3(tmp_path, speech):

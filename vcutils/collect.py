@@ -159,6 +159,7 @@ def check_recording(path):
         - `bandwidth_hz` : float, the highest frequency less than 60 dB below the strongest one
         - `f0_low`, `f0_median`, `f0_high` : float, Hz; 5 %, 50 % and 95 % of the voiced frames' F0 lie below
         - `advice` : list of str, what to do better; empty if nothing
+        - `verdict` : str, "good", "usable: ..." or "leave out: ...", with the worst of the advice
 
     Raises
     ------
@@ -204,7 +205,9 @@ def check_recording(path):
         **dict(zip(("f0_low", "f0_median", "f0_high"), np.percentile(f0[voiced_flag], (5, 50, 95)))),
     }
     report = _rounded(report)
-    return {**report, "advice": _advise(report)}
+    advice = _advise(report)
+    verdict = f"{'leave out' if _harmful(report) else 'usable'}: {advice[0]}" if advice else "good"
+    return {**report, "advice": advice, "verdict": verdict}
 
 
 def _rounded(report):
@@ -246,6 +249,12 @@ def _advise(report):
     if report["dc_offset"] > 0.02:
         advice.append(f"Nothing to do now, but check the sound card: the wave is off centre by {report['dc_offset']:.1%} (it is moved back).")
     return advice
+
+
+def _harmful(report):
+    """Whether a recording does more harm than good: a clone learns clipping, noise and dullness as if they were the voice."""
+    noisy = report["snr_db"] is not None and report["snr_db"] < 10
+    return noisy or report["clipped_share"] > 0.01 or report["rms_db"] < -45 or report["bandwidth_hz"] < 5000
 
 
 def collect(paths, voice, *, consent, note="", progress=True):

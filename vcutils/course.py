@@ -20,7 +20,7 @@ from vcutils.workspace import DEFAULT, open_voice
 
 READY = "demo_ready"  # the demo voice, trained in advance
 DEMO_NOTE = "a synthetic voice of CMU Flite; see data/README.md"
-SONG = "greensleeves_voice.wav"  # what notebook 04 leaves in a voice's folder of songs
+TAKE, RECIPE = "take.wav", "recipe.wav"  # what notebook 04 leaves in a voice's folder of songs
 
 
 def config():
@@ -172,7 +172,7 @@ def your_take(voice):
     vcutils.errors.InputError: The voice 'nobody' has no result of step 'train' ...
     """
     voice.require("train")
-    path = voice.songs / SONG
+    path = voice.songs / TAKE
     if not path.is_file():
         from vcutils.generate import convert
         from vcutils.postprocess import export
@@ -209,7 +209,7 @@ def your_recipe(voice, *, progress=True):
     Traceback (most recent call last):
     vcutils.errors.InputError: The voice 'nobody' has no result of step 'collect' ...
     """
-    path = voice.songs / "greensleeves_recipe.wav"
+    path = voice.songs / RECIPE
     if not path.is_file():
         from vcutils.postprocess import export
         from vcutils.recipe import convert_recipe, train_recipe

@@ -12,37 +12,7 @@ from vcutils.dsp.audio import AUDIO_SUFFIXES, load_audio
 from vcutils.errors import InputError
 from vcutils.files import atomic_path
 
-LEAVE_OUT = "leave out"
-
-
-def verdict(report):
-    """Say in words how good a recording is: "good", "usable: ..." or "leave out: ...".
-
-    Parameters
-    ----------
-    report : dict
-        From `vcutils.collect.check_recording`; `clipped_share`, `rms_db`, `snr_db`, `bandwidth_hz` and `advice` are read.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> report = {"clipped_share": 0.0, "rms_db": -35.0, "snr_db": 40.0, "bandwidth_hz": 8000.0, "advice": ["Turn the gain up a little."]}
-    >>> verdict(report)
-    'usable: Turn the gain up a little.'
-    >>> verdict({**report, "snr_db": 5.0, "advice": ["Record in a quieter room."]})
-    'leave out: Record in a quieter room.'
-    >>> verdict({**report, "advice": []})
-    'good'
-    """
-    # a clone learns clipping, noise and a telephone's dullness as if they were the voice
-    bad = report["clipped_share"] > 0.01 or report["rms_db"] < -45 or report["bandwidth_hz"] < 5000
-    bad = bad or (report["snr_db"] is not None and report["snr_db"] < 10)
-    if not report["advice"]:
-        return "good"
-    return f"{LEAVE_OUT if bad else 'usable'}: {report['advice'][0]}"  # the worst first
+LEAVE_OUT = "leave out"  # as a verdict of vcutils.collect begins
 
 
 def judge(paths, *, check, progress=True):
@@ -52,14 +22,14 @@ def judge(paths, *, check, progress=True):
     ----------
     paths : list of Path
     check : callable
-        Takes a path and returns a report for `verdict`, or raises InputError: `vcutils.collect.check_recording`.
+        Takes a path and returns a report with its `verdict`, or raises InputError: `vcutils.collect.check_recording`.
     progress : bool
         Whether to show a progress bar.
 
     Returns
     -------
     dict of Path to str
-        What `verdict` says of each; a file that cannot be used is to be left out.
+        The verdict on each; a file that cannot be used is to be left out.
 
     Examples
     --------
@@ -71,7 +41,7 @@ def judge(paths, *, check, progress=True):
     verdicts = {}
     for path in tqdm(paths, desc="Judging recordings", unit="file", disable=not progress):
         try:
-            verdicts[Path(path)] = verdict(check(path))
+            verdicts[Path(path)] = check(path)["verdict"]
         except InputError as error:
             verdicts[Path(path)] = f"{LEAVE_OUT}: {error}"
     return verdicts

@@ -12,7 +12,6 @@ import traitlets
 from vcutils.dsp.audio import save_audio
 from vcutils.errors import InputError
 from vcutils.prompts import PROMPTS
-from vcutils.ui.clips import verdict
 
 LONGEST = 30.0  # s, as in recorder.js
 
@@ -29,7 +28,7 @@ class Recorder(anywidget.AnyWidget):
     prompts : list of str
         What to read, see `vcutils.prompts.PROMPTS`.
     check : callable, optional
-        Takes the path of a new take and returns a report with `advice`, or raises InputError if it is of no use; then
+        Takes the path of a new take and returns a report with its `verdict`, or raises InputError if it is of no use; then
         the take is thrown away and the reader told why. `vcutils.collect.check_recording` is made for it.
 
     Attributes
@@ -91,7 +90,7 @@ class Recorder(anywidget.AnyWidget):
         if self._check is None:
             return said
         try:
-            return f"{said}, {verdict(self._check(path))}"
+            return f"{said}, {self._check(path)['verdict']}"
         except InputError:
             path.unlink()
             raise
