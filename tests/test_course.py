@@ -6,7 +6,7 @@ from vcutils import course
 from vcutils.collect import load_manifest
 from vcutils.config import preset
 from vcutils.dsp.audio import load_audio
-from vcutils.postprocess import read_provenance
+from vcutils.postprocess import export, read_provenance
 from vcutils.workspace import open_voice, variant
 
 
@@ -43,6 +43,9 @@ def test_a_missing_take_is_sung(trained, capsys):
     y, sr = load_audio(path)
     assert np.abs(y).max() > 0.01 and read_provenance(path)["synthetic"] is True
     assert course.your_take(trained) == path and capsys.readouterr().out == ""
+    export(path, y, sr, about={**read_provenance(path), "model_sha256": "of an older training"})
+    course.your_take(trained)
+    assert "was trained again after it sang this song" in capsys.readouterr().out
 
 
 def test_experiments_are_short_and_take_changes():

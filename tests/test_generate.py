@@ -149,7 +149,7 @@ def test_songs_without_a_voice_are_refused(trained, tmp_path):
     for wrong in (np.zeros((2, 32_000), np.float32), np.full(32_000, np.nan)):
         with pytest.raises(InputError, match="one channel of finite samples"):
             convert(trained, (wrong, 16000))
-    for name, why in (("noise", "No voice was found"), ("silence", "is silent"), ("short", "too short"), ("text", "text.wav")):
+    for name, why in (("noise", "has no voice in it"), ("silence", "is silent"), ("short", "too short"), ("text", "text.wav")):
         with pytest.raises(InputError, match=why) as error:
             convert(trained, tmp_path / f"{name}.wav")
         assert f"{name}.wav" in str(error.value)

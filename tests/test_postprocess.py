@@ -7,7 +7,7 @@ import scipy.signal
 from vcutils.dsp import effects
 from vcutils.dsp.audio import load_audio, save_audio
 from vcutils.errors import InputError
-from vcutils.postprocess import finish
+from vcutils.postprocess import export, finish, read_provenance
 
 SR = 16000
 BARE = dict(noise_reduction=None, low_cut=None, fade_in=None, fade_out=None, lufs=None, ceiling=None)
@@ -202,3 +202,10 @@ def test_bad_input_gets_one_sentence(y, options, says):
     with pytest.raises(InputError, match=says) as caught:
         finish(y, sr=SR, **options)
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_a_track_made_of_a_take_is_dated_anew(tmp_path, song):
+    take = export(tmp_path / "take.wav", song, SR, about={"voice": "anna", "model_sha256": "abc"})
+    said = {**read_provenance(take), "date": "2020-01-01T00:00:00+00:00"}
+    cover = read_provenance(export(tmp_path / "cover.wav", song, SR, about={**said, "finishing": {"lufs": -16}}))
+    assert list(cover)[0] == "synthetic" and cover["date"] > said["date"] and cover["model_sha256"] == "abc" and cover["finishing"] == {"lufs": -16}

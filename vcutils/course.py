@@ -4,6 +4,7 @@ Every notebook can be the first one opened. If the one before it has not run, a 
 takes its place.
 """
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -16,6 +17,9 @@ from vcutils.collect import collect
 from vcutils.config import preset
 from vcutils.demo import demo_model, demo_song, demo_voice
 from vcutils.dsp.audio import load_audio
+from vcutils.dsp.effects import limit_peaks
+from vcutils.files import sha256
+from vcutils.postprocess import export, read_provenance
 from vcutils.workspace import DEFAULT, open_voice
 
 READY = "demo_ready"  # the demo voice, trained in advance
@@ -64,7 +68,7 @@ def experiment(**overrides):
 
 
 def check_setup():
-    """Say in three lines what the notebook runs on.
+    """Say in three lines what the notebook runs on; on Colab, in a fourth, that files are lost there.
 
     Examples
     --------
@@ -80,6 +84,8 @@ def check_setup():
     gpus = tensorflow.config.list_physical_devices("GPU")
     print(f"Device: {len(gpus)} GPU" if gpus else f"Device: CPU with {os.cpu_count()} cores (no GPU is needed)")
     print(f"Preset: {config().preset}. Voices and songs are kept in {Path(DEFAULT).resolve()}")
+    if importlib.util.find_spec("google") and importlib.util.find_spec("google.colab") and "VCUTILS_WORKSPACE" not in os.environ:
+        print("Colab gives each notebook a computer of its own, and forgets its files: notebook 00 says how to keep your voice.")
 
 
 def your_voice(*, needs=None, workspace=DEFAULT, progress=True):
@@ -175,11 +181,12 @@ def your_take(voice):
     path = voice.songs / TAKE
     if not path.is_file():
         from vcutils.generate import convert
-        from vcutils.postprocess import export
 
         print(f"The voice '{voice.name}' has not sung yet (notebook 04): it sings the demo song now.")
         sung = convert(voice, demo_song()[0], key="octave")
-        export(path, sung["y"], sung["sr"], about=sung["about"])
+        export(path, limit_peaks(sung["y"], sr=sung["sr"]), sung["sr"], about=sung["about"])  # a file holds no peaks above 1
+    elif read_provenance(path).get("model_sha256") not in (None, sha256(voice.model)):
+        print(f"The voice '{voice.name}' was trained again after it sang this song: run notebook 04 again to hear the new one.")
     return path
 
 
@@ -211,7 +218,6 @@ def your_recipe(voice, *, progress=True):
     """
     path = voice.songs / RECIPE
     if not path.is_file():
-        from vcutils.postprocess import export
         from vcutils.recipe import convert_recipe, train_recipe
         from vcutils.results import split_recordings
 

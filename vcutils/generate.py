@@ -81,7 +81,7 @@ def read_song(song, *, config):
         raise InputError(f"{name} is {'silent' if len(y) >= config.win_length else 'too short'}; give a recording in which somebody sings or speaks.")
     features = analyse(y, **config.analysis)
     if (features.f0 > 0).sum() * config.hop_length < 0.1 * config.sr:
-        raise InputError(f"No voice was found in {name}; give a recording in which somebody sings or speaks, without accompaniment.")
+        raise InputError(f"{name} has no voice in it; give a recording in which somebody sings or speaks, without accompaniment.")
     return Song(features, len(y), source)
 
 

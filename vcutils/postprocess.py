@@ -191,7 +191,8 @@ def export(path, y, sr, *, about):
     save_audio(path, y, sr, comment=SYNTHETIC)
     notice = f"{SYNTHETIC}: a computer sings, with a model of the voice '{about.get('voice', 'unknown')}'."
     date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    write_json(_beside(path), {"synthetic": True, "notice": notice, "vcutils": vcutils.__version__, "date": date, **about})
+    now = {"synthetic": True, "notice": notice, "vcutils": vcutils.__version__, "date": date}
+    write_json(_beside(path), {**now, **about, **now})  # first in the file, and newer than what `about` may say
     return Path(path)
 
 

@@ -6,6 +6,7 @@ Speaker similarity and DNSMOS come from pretrained networks, so they appear only
 import datetime
 import functools
 import html
+import warnings
 from pathlib import Path
 
 import librosa
@@ -36,12 +37,12 @@ METRICS = {
     ),
     "f0_rmse_cents": (
         "F0 RMSE", "cents", 0, "lower is better",
-        "How far the pitch strays from the source's, after the constant transposition is taken out. 100 cents are a semitone. "
+        "Root mean square error: how far the pitch strays from the source's, after the constant distance is taken out. 100 cents are a semitone. "
         "One jump by an octave weighs as much as thousands of small errors.",
     ),
     "raw_pitch_accuracy": (
         "in tune", "share", 3, "higher is better",
-        "Share of the frames that both voice whose pitch lies within 50 cents of the source's, after transposition.",
+        "Of the frames where both have a pitch: the share that lies within 50 cents of the source's, after the constant distance is taken out.",
     ),
     "transpose": ("key", "semitones", 2, "", "By how much the result is higher than the source."),
     "voicing_error": (
@@ -510,7 +511,9 @@ def _check(y, name, sr):
 
 def _similarity(y, target, sr):
     try:
-        from resemblyzer import preprocess_wav
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports pkg_resources, which complains
+            from resemblyzer import preprocess_wav
     except ImportError:
         return None
     a, b = (_encoder().embed_utterance(preprocess_wav(librosa.resample(x, orig_sr=sr, target_sr=16000), 16000)) for x in (y, target))

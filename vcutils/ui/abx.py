@@ -226,7 +226,7 @@ def chance(correct, trials):
 
 def _say(correct, trials, p):
     often = f"{100 * p:.0f} of 100" if p >= 0.015 else f"{max(1, round(1000 * p))} of 1000" if p >= 0.001 else "less than 1 of 1000"
-    said = f"{correct} of {trials} right. Who only guesses gets that many or more in {often} such tests (p = {p:.2g}). "
+    said = f"{correct} of {trials} right. Somebody who only guesses gets that many or more in {often} such tests (p = {p:.2g}). "
     if p <= 0.05:
         return said + "Guessing hardly explains it: you very likely hear a difference. It does not say how large the difference is, or which is better."
     return (

@@ -146,4 +146,4 @@ class LiveTraining(anywidget.AnyWidget):
         self.loss = plots.picture(fig, alt=alt, caption="Lower is better. Both lines should fall; the dashed one is the one that counts.")
         heard = f"after step {steps[-1]}", load_audio(preview)
         self._first = self._first or heard
-        self.sound = players(dict([self._first, heard])) + "<p>A sentence that was held out, disguised, and given its voice back.</p>"
+        self.sound = players(dict([self._first, heard])) + "<p>A piece that was held out, disguised, and given its voice back.</p>"
