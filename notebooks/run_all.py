@@ -1,4 +1,4 @@
-"""Run all notebooks in order, as "Run All" does, in a new workspace, and keep their outputs: figures and text, no sound.
+"""Run all notebooks in order, as "Run All" does, in a folder of their own, and keep their outputs: figures and text, no sound.
 
     python notebooks/run_all.py [01 04 ...]
 
@@ -18,8 +18,10 @@ HERE = Path(__file__).parent
 PLAYER = re.compile(r"<audio .*?</audio>")
 
 
-def keep(output):
-    """What is stored of an output: no sound, no widget, which are nothing without a kernel."""
+def keep(output, folder):
+    """What is stored of an output: no sound, no widget, which are nothing without a kernel, and no path of this computer."""
+    if "text" in output:
+        output.text = output.text.replace(str(folder), "~/vcutils/notebooks")
     if "data" not in output:
         return output
     if "application/vnd.jupyter.widget-view+json" in output.data:
@@ -29,24 +31,24 @@ def keep(output):
     return output
 
 
-def run(path):
+def run(path, folder):
     notebook = nbformat.read(path, 4)
-    NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [kept for output in cell.outputs if (kept := keep(output))]
+            cell.outputs = [kept for output in cell.outputs if (kept := keep(output, folder))]
     notebook.metadata.pop("widgets", None)
     nbformat.write(notebook, path)
 
 
 if __name__ == "__main__":
+    os.environ.pop("VCUTILS_WORKSPACE", None)  # the voices go into the folder
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as workspace:
-        os.environ["VCUTILS_WORKSPACE"] = workspace
+    with tempfile.TemporaryDirectory() as folder:
         for path in sorted(HERE.glob("[0-9]*.ipynb")):
             if not sys.argv[1:] or path.name[:2] in sys.argv[1:]:
                 started = time.monotonic()
-                run(path)
+                run(path, Path(folder).resolve())
                 print(f"{path.name}: {time.monotonic() - started:.0f} s, {path.stat().st_size / 1e6:.2f} MB", flush=True)
     print(f"all: {(time.monotonic() - began) / 60:.1f} min")
