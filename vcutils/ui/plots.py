@@ -11,7 +11,7 @@ import librosa
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.fft
-from matplotlib.patches import Ellipse
+from matplotlib.patches import Ellipse, FancyBboxPatch
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from vcutils.dsp.effects import long_term_spectrum
@@ -349,13 +349,13 @@ def course_map(*, ax=None):
         "postprocess": "a finished\ntrack",
         "results": "figures and\nyour ears",
     }
-    fig, ax = _canvas(ax)
+    fig, ax = plt.subplots(figsize=(9, 1.6), layout="constrained") if ax is None else (ax.figure, ax)
     for i, (step, makes) in enumerate(steps.items()):
-        box = dict(boxstyle="round,pad=0.5", facecolor="#e8f1f8", edgecolor=STYLES[0][0])
-        ax.text(i, 0.7, f"{i + 1} {step}", ha="center", va="center", fontsize=11, bbox=box)
-        ax.text(i, 0.25, makes, ha="center", va="center", fontsize=10)
+        ax.add_patch(FancyBboxPatch((i - 0.36, 0.62), 0.72, 0.24, boxstyle="round,pad=0.05", facecolor="#e8f1f8", edgecolor=STYLES[0][0]))
+        ax.text(i, 0.74, f"{i + 1} {step}", ha="center", va="center", fontsize=11)
+        ax.text(i, 0.2, makes, ha="center", va="center", fontsize=10)
         if i:
-            ax.annotate("", xy=(i - 0.42, 0.25), xytext=(i - 0.58, 0.25), arrowprops=dict(arrowstyle="-|>", color="black"))
+            ax.annotate("", xy=(i - 0.4, 0.74), xytext=(i - 0.6, 0.74), arrowprops=dict(arrowstyle="-|>", color="black"))
     ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(0, 1))
     ax.axis("off")
     return fig, ax
