@@ -62,7 +62,7 @@ def _match(sounds, lufs):
 def _player(title, y, sr):
     name = html.escape(title, quote=True)
     return (
-        f'<figure style="margin:0;flex:1 1 16em"><figcaption>{name}</figcaption>'
+        f'<figure style="margin:0;flex:1 1 16em;max-width:24em"><figcaption>{name}</figcaption>'
         f'<audio controls preload="metadata" aria-label="{name}" onplay="{_ALONE}" style="width:100%" '
         f'src="data:audio/mpeg;base64,{base64.b64encode(_encode(y, sr)).decode()}"></audio></figure>'
     )
