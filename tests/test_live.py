@@ -59,8 +59,8 @@ def test_stop_and_go_on_by_button():
 def test_an_interrupted_wait_stops_the_training():
     steps = Steps()
     live = LiveTraining(steps)
-    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-    threading.Timer(1.5, steps.let_go, [1]).start()  # the step that it is at
+    threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
+    threading.Timer(2.5, steps.let_go, [1]).start()  # the step that it is at
     with pytest.raises(InputError, match="Stopped by you at step 1 of 10"):
         live.wait(progress=False)
     assert not live.running and not live.waiting
