@@ -30,6 +30,7 @@ DRAW = {
     "f0_contour": lambda ax=None: plots.f0_contour(F0, sr=SR, hop_length=160, label="a", ax=ax),
     "long_term_spectra": lambda ax=None: plots.long_term_spectra({"a": TONE, "b": TONE}, sr=SR, ax=ax),
     "envelopes": lambda ax=None: plots.envelopes({"a": np.zeros(80), "b": np.arange(80)}, sr=SR, ax=ax),
+    "history": lambda ax=None: plots.history([dict(step=s, stft=3.0 - s, held_out=3.5 - s) for s in (1, 2)], ax=ax),
     "losses": lambda ax=None: plots.losses({"a": ([1, 2], [3.0, 2.0]), "b": ([1, 2], [3.0, 2.5])}, ax=ax),
     "clouds": lambda ax=None: plots.clouds({"a": CLOUD, "b": CLOUD + 9}, labels=("width (m)", "height (m)"), ax=ax),
 }

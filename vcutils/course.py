@@ -24,6 +24,8 @@ from vcutils.workspace import DEFAULT, open_voice
 
 READY = "demo_ready"  # the demo voice, trained in advance
 DEMO_NOTE = "a synthetic voice of CMU Flite; see data/README.md"
+# settings of `experiment`: the generator is shown content as it is (ranges may not be empty)
+NO_DISGUISE = dict(warp_low=0.999, warp_high=1.001, snr_low=59.0, snr_high=60.0, offset_std=0.0, noise_std=0.0)
 TAKE, RECIPE = "take.wav", "recipe.wav"  # what notebook 04 leaves in a voice's folder of songs
 
 

@@ -33,7 +33,6 @@ from vcutils.workspace import open_voice, variant
 
 SR = 16000
 TARGETS = ("ljspeech_en_f", "thorsten_de_m")
-PLAIN = dict(warp_low=0.999, warp_high=1.001, snr_low=59.0, snr_high=60.0, offset_std=0.0, noise_std=0.0)
 
 
 def write(folder, name, y, sr=SR):
@@ -129,7 +128,7 @@ def luck(work):
     target, _ = split_recordings(voice, sr=SR)
     source, _ = load_audio(demo_song()[0], sr=SR)
     equally_long = dict(steps=course.experiment().steps + course.experiment().gan_steps, gan_steps=0)
-    for name, changes in {"all parts": {}, "no disguise": PLAIN, "no adversary": equally_long}.items():
+    for name, changes in {"all parts": {}, "no disguise": course.NO_DISGUISE, "no adversary": equally_long}.items():
         rows = []
         for seed in range(3):
             singer = variant(voice, f"{name.replace(' ', '_')}_{seed}")

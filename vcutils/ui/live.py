@@ -16,8 +16,6 @@ from vcutils.errors import InputError
 from vcutils.ui import plots
 from vcutils.ui.players import players
 
-LOSSES = {"recordings it trains on": "stft", "recordings held out": "held_out"}
-
 
 class LiveTraining(anywidget.AnyWidget):
     """Start a training in the background and show how it goes: bar and time left, loss, and what the voice sounds like.
@@ -107,7 +105,7 @@ class LiveTraining(anywidget.AnyWidget):
         if self._error:
             raise self._error
         if not self._result["finished"]:
-            raise InputError(f"{self._result['reason'].split(';')[0]}. To go on, press 'Go on' and run this cell again.") from None
+            raise InputError(f"{self._result['reason'].split(';')[0]}. To go on, press 'Go on' and run this cell again.")
         return self._result
 
     def _receive(self, _, content, buffers):
@@ -139,11 +137,11 @@ class LiveTraining(anywidget.AnyWidget):
         return self._stopping.is_set()
 
     def _on_evaluation(self, history, preview):
-        steps, last = [h["step"] for h in history], history[-1]
+        last = history[-1]
         fig = Figure(figsize=(9, 3), layout="constrained")
-        plots.losses({name: (steps, [h[key] for h in history]) for name, key in LOSSES.items()}, ax=fig.subplots())
-        alt = f"Loss over steps: {last['stft']:.2f} in training and {last['held_out']:.2f} on held-out recordings after step {steps[-1]}."
+        plots.history(history, ax=fig.subplots())
+        alt = f"Loss over steps: {last['stft']:.2f} in training and {last['held_out']:.2f} on held-out recordings after step {last['step']}."
         self.loss = plots.picture(fig, alt=alt, caption="Lower is better. Both lines should fall; the dashed one is the one that counts.")
-        heard = f"after step {steps[-1]}", load_audio(preview)
+        heard = f"after step {last['step']}", load_audio(preview)
         self._first = self._first or heard
         self.sound = players(dict([self._first, heard])) + "<p>A piece that was held out, disguised, and given its voice back.</p>"

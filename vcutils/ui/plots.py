@@ -223,6 +223,31 @@ def losses(curves, *, ax=None):
     return fig, ax
 
 
+def history(history, *, ax=None):
+    """The two losses of one training: on the recordings it trains on, and on those that were held out.
+
+    Parameters
+    ----------
+    history : list of dict
+        As `vcutils.train.train` returns it; "step", "stft" and "held_out" are read.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    ax : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> fig, ax = history([{"step": 100, "stft": 1.2, "held_out": 1.3}, {"step": 200, "stft": 0.9, "held_out": 1.1}])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['recordings it trains on', 'recordings held out']
+    """
+    steps = [h["step"] for h in history]
+    kinds = {"recordings it trains on": "stft", "recordings held out": "held_out"}
+    return losses({name: (steps, [h[key] for h in history]) for name, key in kinds.items()}, ax=ax)
+
+
 def clouds(points, *, labels, ax=None):
     """Clouds of points over each other, each with its mean and the ellipse that holds most of it.
 
@@ -349,7 +374,7 @@ def course_map(*, ax=None):
         "postprocess": "a finished\ntrack",
         "results": "figures and\nyour ears",
     }
-    fig, ax = plt.subplots(figsize=(9, 1.6), layout="constrained") if ax is None else (ax.figure, ax)
+    fig, ax = _canvas(ax, height=1.6)
     for i, (step, makes) in enumerate(steps.items()):
         ax.add_patch(FancyBboxPatch((i - 0.36, 0.62), 0.72, 0.24, boxstyle="round,pad=0.05", facecolor="#e8f1f8", edgecolor=STYLES[0][0]))
         ax.text(i, 0.74, f"{i + 1} {step}", ha="center", va="center", fontsize=11)
@@ -408,7 +433,7 @@ def _mel_ticks(n_mels, sr):
     return np.interp(np.multiply(kilohertz, 1000), centres, np.arange(n_mels)), [f"{f:g}" for f in kilohertz]
 
 
-def _canvas(ax):
+def _canvas(ax, *, height=3):
     if ax is None:
-        return plt.subplots(figsize=(9, 3), layout="constrained")
+        return plt.subplots(figsize=(9, height), layout="constrained")
     return ax.figure, ax
