@@ -123,6 +123,7 @@ def _parser():
     sing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
     sing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
     sing.add_argument("--balance", type=float, default=2.0, metavar="DB", help="loudness of the voice over the backing (default: %(default)s)")
+    sing.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
     sing.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
     sing.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
 
@@ -159,7 +160,7 @@ def _run_sing(args):
     from vcutils.collect import find_recordings
     from vcutils.dsp.audio import load_audio
 
-    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "retrieval", "formant")}
+    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant")}
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
     with tempfile.TemporaryDirectory() as unpacked:
@@ -255,20 +256,21 @@ def _print_evaluation(history, preview):
     print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
-def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, retrieval=None, formant=0.0):
+def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0):
     """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json."""
     for path in [out, _voice_alone(out)] if backing else [out]:
         for given, what in ((song, "the song"), (backing, "the backing")):
             if given and path.resolve() == Path(given).resolve():
                 raise InputError(f"{path} is {what} itself; choose another name for the result.")
-    from vcutils.generate import RETRIEVAL, convert
+    from vcutils.generate import convert
     from vcutils.postprocess import check_settings, export, finish
 
     check_settings(balance_db=balance)  # before the song is sung, which may take long
     began = time.monotonic()
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
-    sung = convert(voice, song, key=key, retrieval=RETRIEVAL if retrieval is None else retrieval, formant=formant)
+    knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
+    sung = convert(voice, song, key=key, formant=formant, **knobs)
     alone, about = finish(sung["y"], sr=sung["sr"]), {**sung["about"], "backing": None}
     if backing:
         mixed = finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)

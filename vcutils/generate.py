@@ -5,11 +5,12 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import tensorflow as tf
 
 import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.content import conditions, content, f0_range, retrieve
-from vcutils.dsp.features import Features, analyse, warp_matrix
+from vcutils.dsp.features import Features, analyse, sounding, warp_matrix
 from vcutils.dsp.features import loudness as loudness_of
 from vcutils.errors import InputError
 from vcutils.files import sha256
@@ -17,7 +18,8 @@ from vcutils.model import VoiceModel, load_model
 from vcutils.nn.render import render
 from vcutils.nn.trainer import make_generator, make_synthesizer
 
-RETRIEVAL = 0.5  # default strength: identity against words
+CLARITY = 0.6  # default: identity against words
+RETRIEVAL = 0.5  # default strength: identity against words, too
 HEADROOM_DB = 6.0  # a frame may come out this much louder than asked for
 
 
@@ -132,7 +134,7 @@ def choose_key(f0, target_range, *, key="auto"):
     return semitones, f"Key: {moved}; {why}."
 
 
-def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000):
+def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000):
     """Sing a song in a cloned voice.
 
     Parameters
@@ -142,6 +144,9 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
         A recording of one voice, of any length. `read_song` once saves time if it is sung again with other settings.
     key : {"auto", "octave"} or float
         See `choose_key`.
+    clarity : float
+        How far the filters follow the singer's own envelope (see `adopt`) instead of the generator's answer. 0: most
+        like the target; 1: clearest words, but the target's colour only on average.
     retrieval : float
         0: the source's own content; 1: only frames the target has said. More sounds more like the target, and less
         clear.
@@ -171,7 +176,7 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
     Traceback (most recent call last):
     vcutils.errors.InputError: The voice 'nobody' has no result ...
     """
-    for name, value, low, high in (("retrieval", retrieval, 0, 1), ("formant", formant, -12, 12), ("loudness", loudness, 0, 1)):
+    for name, value, low, high in (("clarity", clarity, 0, 1), ("retrieval", retrieval, 0, 1), ("formant", formant, -12, 12), ("loudness", loudness, 0, 1)):
         if not low <= value <= high:
             raise InputError(f"{name} is {value}; it must be between {low} and {high}.")
     model, generator, synthesizer = load_singer(voice)
@@ -185,20 +190,105 @@ def convert(voice, song, *, key="auto", retrieval=RETRIEVAL, formant=0.0, loudne
     (said,) = content(source.mel, source.loudness, sr=config.sr, n_mfcc=config.n_mfcc)
     if retrieval:
         said = said + retrieval * (retrieve(said, model.database, k=config.k) - said)
-    sounding = source.loudness > -56
-    level = np.where(sounding, -26 + loudness * (source.loudness + 26), source.loudness)
+    level = np.where(source.loudness > -56, -26 + loudness * (source.loudness + 26), source.loudness)
     inputs = np.concatenate([said, conditions(f0, level, target_range=model.f0_range)], axis=1)
+    if clarity:
+        mel = source.mel + (level - source.loudness)[:, None] / 8.686
+        inputs = np.concatenate([inputs, adopt(mel, filter_envelopes(generator, inputs), sounding(source.loudness))], axis=1)
+
+    def answer(inputs, training):
+        """The generator's filters, part of the way to the singer's own."""
+        asked, own = tf.split(inputs, [config.n_mfcc + 3, inputs.shape[-1] - config.n_mfcc - 3], axis=-1)
+        filters = generator(asked, training=training)
+        return filters + clarity * tf.tile(own - total_envelope(filters, asked), [1, 1, 2]) if clarity else filters
+
     warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) if formant else None
-    y = render(generator, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)
+    y = render(answer, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)
     y = _no_louder(y, level, config)
     about = {
         "voice": model.about["voice"],
         "consent": model.about["consent"],
         "model_sha256": None if isinstance(voice, VoiceModel) else sha256(voice.model),
         "source": song.source,
-        "settings": {"key": semitones, "retrieval": retrieval, "formant": formant, "loudness": loudness},
+        "settings": {"key": semitones, "clarity": clarity, "retrieval": retrieval, "formant": formant, "loudness": loudness},
     }
     return dict(y=y[: song.n_samples], sr=config.sr, f0=f0, key=semitones, message=message, about=about)
+
+
+def total_envelope(filters, inputs):
+    """The envelope of what the synthesizer makes with a generator's filters: that of the pulses and of the noise together.
+
+    Parameters
+    ----------
+    filters : tf.Tensor [shape=(batch, n_frames, 2 * n_mels)]
+    inputs : tf.Tensor [shape=(batch, n_frames, n_mfcc + 3)]
+        What the generator was told; the last but one says which frames have pulses at all.
+
+    Returns
+    -------
+    tf.Tensor [shape=(batch, n_frames, n_mels)]
+        Natural log of the amplitude.
+
+    Examples
+    --------
+    >>> filters = tf.constant([[[1.0, 0.0], [1.0, 0.0]]])  # one band, two frames
+    >>> total_envelope(filters, tf.constant([[[1.0, 0.0], [0.0, 0.0]]])).numpy().round(2).squeeze()
+    array([1.06, 0.  ], dtype=float32)
+    """
+    harmonic, breath = tf.split(filters, 2, axis=-1)
+    silent = 100 * (inputs[..., -2:-1] - 1)
+    return tf.reduce_logsumexp(tf.stack([2 * harmonic + silent, 2 * breath]), axis=0) / 2
+
+
+def filter_envelopes(generator, inputs, *, chunk_frames=1000):
+    """`total_envelope` of a whole song.
+
+    Parameters
+    ----------
+    generator : keras.Model
+    inputs : np.ndarray [shape=(n_frames, n_mfcc + 3)]
+    chunk_frames : int
+        Frames asked at once; the few at their ends lack a neighbour, which does not matter for a mean.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mels)]
+
+    Examples
+    --------
+    >>> from vcutils.config import preset
+    >>> filter_envelopes(make_generator(preset("smoke")), np.zeros((50, 27), np.float32)).shape
+    (50, 80)
+    """
+    chunks = [tf.constant(inputs[None, start : start + chunk_frames]) for start in range(0, len(inputs), chunk_frames)]
+    return np.concatenate([total_envelope(generator(c, training=False), c)[0].numpy() for c in chunks])
+
+
+def adopt(mel, target, on):
+    """A singer's envelope with the average colour of another voice: its own movement, around the other's mean.
+
+    Parameters
+    ----------
+    mel, target : np.ndarray [shape=(n_frames, n_mels)]
+        Natural log of the amplitude: the singer's, and how the other voice would have it.
+    on : np.ndarray [shape=(n_frames,)], bool
+        Which frames count for the mean and the spread: those that are not silence.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mels)], float32
+        With the mean and the spread of `target` in each band.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> mel, target, on = rng.standard_normal((500, 80)), 3 + 2 * rng.standard_normal((500, 80)), np.full(500, True)
+    >>> own = adopt(mel, target, on)
+    >>> bool(np.allclose(own.mean(0), target.mean(0), atol=1e-3)), bool(np.allclose(own.std(0), target.std(0), rtol=1e-2))
+    (True, True)
+    """
+    movement = (mel - mel[on].mean(axis=0)) / (mel[on].std(axis=0) + 1e-3)
+    return (movement * target[on].std(axis=0) + target[on].mean(axis=0)).astype(np.float32)
 
 
 def _no_louder(y, level, config):
