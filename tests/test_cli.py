@@ -122,7 +122,7 @@ def test_sing_refuses_bad_songs_and_writes_nothing(workspace, song, tmp_path, ca
 
 
 @pytest.mark.parametrize("more, word", [
-    (["--key", "high"], "high"), (["--key", "99"], "99"), (["--retrieval", "2"], "retrieval"), (["--formant", "x"], "--formant"),
+    (["--key", "high"], "high"), (["--key", "99"], "99"), (["--clarity", "2"], "clarity"), (["--retrieval", "2"], "retrieval"), (["--formant", "x"], "--formant"),
     (["-o", "out.mp3"], "out.mp3"), (["-o", "out"], "out"),
 ])
 def test_sing_refuses_options_out_of_range(workspace, song, tmp_path, capsys, monkeypatch, more, word):

@@ -18,7 +18,7 @@ from vcutils.model import VoiceModel, load_model
 from vcutils.nn.render import render
 from vcutils.nn.trainer import make_generator, make_synthesizer
 
-CLARITY = 0.6  # default: identity against words
+CLARITY = 0.4  # default: identity against words
 RETRIEVAL = 0.5  # default strength: identity against words, too
 HEADROOM_DB = 6.0  # a frame may come out this much louder than asked for
 
@@ -277,18 +277,19 @@ def adopt(mel, target, on):
     Returns
     -------
     np.ndarray [shape=(n_frames, n_mels)], float32
-        With the mean and the spread of `target` in each band.
+        With the mean and the spread of `target` in each band; but a movement grows to at most twice its size, so that a
+        note held still does not begin to flutter.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> mel, target, on = rng.standard_normal((500, 80)), 3 + 2 * rng.standard_normal((500, 80)), np.full(500, True)
+    >>> mel, target, on = rng.standard_normal((500, 80)), 3 + rng.standard_normal((500, 80)) / 2, np.full(500, True)
     >>> own = adopt(mel, target, on)
     >>> bool(np.allclose(own.mean(0), target.mean(0), atol=1e-3)), bool(np.allclose(own.std(0), target.std(0), rtol=1e-2))
     (True, True)
     """
-    movement = (mel - mel[on].mean(axis=0)) / (mel[on].std(axis=0) + 1e-3)
-    return (movement * target[on].std(axis=0) + target[on].mean(axis=0)).astype(np.float32)
+    scale = np.minimum(target[on].std(axis=0) / (mel[on].std(axis=0) + 1e-3), 2)
+    return ((mel - mel[on].mean(axis=0)) * scale + target[on].mean(axis=0)).astype(np.float32)
 
 
 def _no_louder(y, level, config):

@@ -84,20 +84,25 @@ def round_trip(work, voices, judge):
             say(f"{name}, {way}, {len(refs)} files", mean, keys=("secs", "dnsmos"), pitched=np.mean(pitched))
 
 
-def retrieval(work, voices, judge):
-    """Notebook 4: what the retrieval knob does."""
-    voice = cloned(work, voices / "targets" / "ljspeech_en_f" / "train", "ljspeech_en_f")
-    speech = [sorted(folder.iterdir())[:3] for folder in sorted((voices / "sources" / "speech").iterdir())]
+def knobs(work, voices, judge):
+    """Notebooks 4 and 6, README: what clarity and retrieval do, on the first three files of each speaker and all singers."""
+    speech = [p for folder in sorted((voices / "sources" / "speech").iterdir()) for p in sorted(folder.iterdir())[:3]]
     singing = sorted(p for p in (voices / "sources" / "singing").rglob("*") if p.suffix in (".wav", ".flac", ".mp3", ".ogg"))
-    songs = {p.stem: p for group in speech for p in group} | {p.stem: p for p in singing}
-    for stem, path in songs.items():
-        write(work / "retrieval" / "sources", stem, load_audio(path, sr=SR)[0])
-    for strength in (0.0, 0.5, 1.0):
-        out = work / "retrieval" / f"strength_{strength}"
-        for stem, path in songs.items():
-            write(out, stem, convert(voice, path, retrieval=strength)["y"])
-        mean = ask(judge, target=voices / "targets" / "ljspeech_en_f" / "refs", source=work / "retrieval" / "sources", converted=out)
-        say(f"retrieval {strength}, {len(songs)} files", mean)
+    for path in speech + singing:
+        write(work / "knobs" / "sources", path.stem, load_audio(path, sr=SR)[0])
+    ways = [dict(clarity=c) for c in (0.0, 0.3, 0.4, 0.6, 1.0)] + [dict(clarity=0.0, retrieval=r) for r in (0.0, 0.5, 1.0)]
+    for target in TARGETS:
+        voice = cloned(work, voices / "targets" / target / "train", target)
+        for options in ways:
+            name = ", ".join(f"{knob} {value:.1f}" for knob, value in options.items())
+            out = work / "knobs" / target / name.replace(".", "_")
+            for part, paths in (("speech", speech), ("singing", singing)):
+                for path in paths:
+                    write(out / part, path.stem, convert(voice, path, **options)["y"])
+            laid = dict(target=voices / "targets" / target / "refs", source=work / "knobs" / "sources")
+            say(f"{target}, {name}, all", ask(judge, converted=out, **laid), keys=("secs", "secs_floor", "identity", "dnsmos"))
+            for part in ("speech", "singing"):
+                say(f"{target}, {name}, {part}", ask(judge, converted=out / part, **laid), keys=("words", "rpa50", "f0_corr"))
 
 
 def cheats(work):
@@ -134,7 +139,8 @@ def luck(work):
             singer = variant(voice, f"{name.replace(' ', '_')}_{seed}")
             train(singer, config=course.experiment(seed=seed, **changes), progress=False)
             for strength in (0.5, 0.0) if name == "all parts" else (0.5,):
-                rows.append((strength, score(convert(singer, demo_song()[0], key="octave", retrieval=strength)["y"], source, target, sr=SR)))
+                sung = convert(singer, demo_song()[0], key="octave", clarity=0, retrieval=strength)["y"]
+                rows.append((strength, score(sung, source, target, sr=SR)))
         for strength in sorted({s for s, _ in rows}):
             for key in ("mcd_db", "spectrum_distance_db"):
                 values = [figures[key] for s, figures in rows if s == strength]
@@ -146,11 +152,11 @@ def main():
     parser.add_argument("work", type=Path)
     parser.add_argument("--voices", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "voices")
     parser.add_argument("--judge", default="")
-    parser.add_argument("--only", nargs="*", default=["luck", "cheats", "round_trip", "retrieval"])
+    parser.add_argument("--only", nargs="*", default=["luck", "cheats", "round_trip", "knobs"])
     args = parser.parse_args()
     for name in args.only:
         print(f"== {name}")
-        function = {"luck": luck, "cheats": cheats, "round_trip": round_trip, "retrieval": retrieval}[name]
+        function = {"luck": luck, "cheats": cheats, "round_trip": round_trip, "knobs": knobs}[name]
         function(args.work) if name in ("luck", "cheats") else function(args.work, args.voices, args.judge)
 
 
