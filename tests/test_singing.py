@@ -84,13 +84,9 @@ def test_high_notes_do_not_buzz(model, vowel, middle):
     assert 10 * np.log10(between / on) < -20
 
 
-def songs(voices):
-    return sorted(p for p in (voices / "sources/singing").rglob("*") if p.suffix == ".wav")
-
-
 def test_real_songs_keep_their_tune_and_their_breaths(model, voices):
     """No octave jumps, in tune, and what had no pitch has none afterwards."""
-    for path in songs(voices):
+    for path in sorted((voices / "sources/singing").rglob("*.wav")):
         source, _ = load_audio(path, sr=SR)
         result = convert(model, path)
         before, after = (estimate_f0(y, sr=SR, hop_length=HOP) for y in (source, result["y"]))

@@ -192,15 +192,16 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
         said = said + retrieval * (retrieve(said, model.database, k=config.k) - said)
     level = np.where(source.loudness > -56, -26 + loudness * (source.loudness + 26), source.loudness)
     inputs = np.concatenate([said, conditions(f0, level, target_range=model.f0_range)], axis=1)
+    answer = generator
     if clarity:
         mel = source.mel + (level - source.loudness)[:, None] / 8.686
         inputs = np.concatenate([inputs, adopt(mel, filter_envelopes(generator, inputs), sounding(source.loudness))], axis=1)
 
-    def answer(inputs, training):
-        """The generator's filters, part of the way to the singer's own."""
-        asked, own = tf.split(inputs, [config.n_mfcc + 3, inputs.shape[-1] - config.n_mfcc - 3], axis=-1)
-        filters = generator(asked, training=training)
-        return filters + clarity * tf.tile(own - total_envelope(filters, asked), [1, 1, 2]) if clarity else filters
+        def answer(inputs, training):
+            """The generator's filters, part of the way to the singer's own."""
+            asked, own = tf.split(inputs, [config.n_mfcc + 3, config.n_mels], axis=-1)
+            filters = generator(asked, training=training)
+            return filters + clarity * tf.tile(own - total_envelope(filters, asked), [1, 1, 2])
 
     warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) if formant else None
     y = render(answer, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)

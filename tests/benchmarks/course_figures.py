@@ -90,7 +90,7 @@ def knobs(work, voices, judge):
     singing = sorted(p for p in (voices / "sources" / "singing").rglob("*") if p.suffix in (".wav", ".flac", ".mp3", ".ogg"))
     for path in speech + singing:
         write(work / "knobs" / "sources", path.stem, load_audio(path, sr=SR)[0])
-    ways = [dict(clarity=c) for c in (0.0, 0.3, 0.4, 0.6, 1.0)] + [dict(clarity=0.0, retrieval=r) for r in (0.0, 0.5, 1.0)]
+    ways = [dict(clarity=c) for c in (0.0, 0.3, 0.4, 0.6, 1.0)] + [dict(clarity=0.0, retrieval=r) for r in (0.0, 1.0)]  # 0.5 is the default
     for target in TARGETS:
         voice = cloned(work, voices / "targets" / target / "train", target)
         for options in ways:
