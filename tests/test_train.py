@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from vcutils.collect import collect
 from vcutils.config import preset
+from vcutils.dsp.audio import load_audio
+from vcutils.dsp.f0 import estimate_f0
 from vcutils.dsp.features import Features
 from vcutils.errors import InputError
+from vcutils.generate import convert
 from vcutils.model import load_model
+from vcutils.preprocess import preprocess
 from vcutils.train import _evaluate, _hold_out, _other_voices, _plateau, train
 from vcutils.workspace import open_voice
 
@@ -206,3 +211,26 @@ def test_early_end_keeps_all_adversarial_steps_and_says_why(fresh, eager):
     result = train(fresh, config=config, progress=False)  # an early end survives an interruption
     assert result["resumed_at"] == 6 and result["steps"] == 8  # two evaluations without progress, then the four steps
     assert "ended after 4 steps" in result["reason"]
+
+
+def test_studio_trains_and_sings_at_44_khz(voices, sing, tmp_path):
+    """The GPU preset with its own networks, for two steps of each phase: in tune, in time, and as bright as the recordings."""
+    voice = open_voice("kerstin", workspace=tmp_path)
+    recordings = sorted((voices / "targets/kerstin_de_f/train").iterdir())[:4]
+    collect(recordings, voice, consent="licence", note="CC0", progress=False)
+    config = preset("studio", steps=2, gan_steps=2, batch_size=2, segment_frames=48, evaluate_every=2, checkpoint_every=2)
+    preprocess(voice, config=config, progress=False)
+    assert train(voice, config=config, progress=False)["finished"]
+    sung = convert(voice, (sing(3.0, sr=44100, f0=220.0), 44100), key=0)
+    assert sung["sr"] == 44100 and len(sung["y"]) == 3 * 44100
+    before, after = (estimate_f0(y, sr=44100, hop_length=441) for y in (sing(3.0, sr=44100, f0=220.0), sung["y"]))
+    both = (before > 0) & (after > 0)
+    assert both.mean() > 0.6 and np.median(np.abs(1200 * np.log2(after[both] / before[both]))) < 10
+
+    def brightness(y):
+        """Level above 8 kHz, dB below the whole."""
+        power = np.abs(np.fft.rfft(y)) ** 2
+        return 10 * np.log10(power[np.fft.rfftfreq(len(y), 1 / 44100) > 8000].sum() / power.sum())
+
+    spoken = np.concatenate([load_audio(path, sr=44100)[0] for path in recordings])
+    assert abs(brightness(sung["y"]) - brightness(spoken)) < 10
