@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from vcutils.dsp.audio import AUDIO_SUFFIXES, check_readable, load_audio
 from vcutils.dsp.f0 import estimate_f0
-from vcutils.dsp.features import highpass
+from vcutils.dsp.features import NOISY_DB, highpass, voice_and_noise
 from vcutils.errors import InputError
 from vcutils.files import atomic_path, read_json, sha256, write_json
 
@@ -187,10 +187,7 @@ def check_recording(path):
     voiced_flag = f0 > 0
     if voiced_flag.sum() < 10:  # a tenth of a second
         raise InputError(f"{path} has no voice in it; leave it out, or record speech or singing.")
-    rms = librosa.feature.rms(y=y16, frame_length=400, hop_length=160)[0]
-    rms_db = _decibel(np.sqrt(np.mean(rms[voiced_flag] ** 2)))
-    # with less than 0.3 s unvoiced there is no pause to hear the noise in
-    noise_db = _decibel(np.percentile(rms[~voiced_flag], 10)) if (~voiced_flag).sum() >= 30 else None
+    rms_db, noise_db = voice_and_noise(y16, f0, hop_length=160)
     report = {
         "file": Path(path).name,
         "seconds": seconds,
@@ -240,7 +237,7 @@ def _advise(report):
         advice.append(f"Turn the gain up or move closer: the voice is very quiet ({report['rms_db']:.0f} dB; -20 dB is usual).")
     elif report["rms_db"] < -32:
         advice.append(f"Turn the gain up a little: the voice is quiet ({report['rms_db']:.0f} dB; -20 dB is usual).")
-    if report["snr_db"] is not None and report["snr_db"] < 20:
+    if report["snr_db"] is not None and report["snr_db"] < NOISY_DB:
         advice.append(f"Record in a quieter room or closer to the microphone: the voice is only {report['snr_db']:.0f} dB above the noise.")
     if report["bandwidth_hz"] < 5000:
         advice.append(

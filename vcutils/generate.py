@@ -5,7 +5,6 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import tensorflow as tf
 
 import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
 from vcutils.dsp.audio import load_audio
@@ -15,10 +14,11 @@ from vcutils.dsp.features import loudness as loudness_of
 from vcutils.errors import InputError
 from vcutils.files import sha256
 from vcutils.model import VoiceModel, load_model
-from vcutils.nn.render import render
+from vcutils.nn.render import predict_filters, render
 from vcutils.nn.trainer import make_generator, make_synthesizer
 
 CLARITY = 0.4  # default: identity against words
+THROATS = (0.9, 1.0, 1.1)  # the generator is asked as if so many people had sung, with formants moved by these factors
 RETRIEVAL = 0.5  # default strength: identity against words, too
 HEADROOM_DB = 6.0  # a frame may come out this much louder than asked for
 
@@ -187,24 +187,22 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     semitones, message = choose_key(source.f0, model.f0_range, key=key)
     f0 = source.f0 * 2 ** (semitones / 12)
 
-    (said,) = content(source.mel, source.loudness, sr=config.sr, n_mfcc=config.n_mfcc)
-    if retrieval:
-        said = said + retrieval * (retrieve(said, model.database, k=config.k) - said)
     level = np.where(source.loudness > -56, -26 + loudness * (source.loudness + 26), source.loudness)
-    inputs = np.concatenate([said, conditions(f0, level, target_range=model.f0_range)], axis=1)
-    answer = generator
+    told = conditions(f0, level, target_range=model.f0_range)
+    answers = []
+    for said in content(source.mel, source.loudness, sr=config.sr, n_mfcc=config.n_mfcc, factors=THROATS):
+        if retrieval:
+            said = said + retrieval * (retrieve(said, model.database, k=config.k) - said)
+        answers.append(predict_filters(generator, np.concatenate([said, told], axis=1), config=config, chunk_frames=chunk_frames))
+    filters = np.mean(answers, axis=0)  # their mistakes differ, so their mean has fewer
     if clarity:
+        made, on = total_envelope(filters, f0), sounding(source.loudness)
         mel = source.mel + (level - source.loudness)[:, None] / 8.686
-        inputs = np.concatenate([inputs, adopt(mel, filter_envelopes(generator, inputs), sounding(source.loudness))], axis=1)
-
-        def answer(inputs, training):
-            """The generator's filters, part of the way to the singer's own."""
-            asked, own = tf.split(inputs, [config.n_mfcc + 3, config.n_mels], axis=-1)
-            filters = generator(asked, training=training)
-            return filters + clarity * tf.tile(own - total_envelope(filters, asked), [1, 1, 2])
-
-    warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) if formant else None
-    y = render(answer, synthesizer, inputs, f0, config=config, formant_matrix=warp, chunk_frames=chunk_frames)
+        mel = mel @ warp_matrix(likest_throat(mel, made, on, sr=config.sr), sr=config.sr, n_mels=config.n_mels)
+        filters = filters + clarity * np.tile(adopt(mel, made, on) - made, 2)
+    if formant:
+        filters = np.hstack([half @ warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) for half in np.split(filters, 2, axis=1)])
+    y = render(synthesizer, filters, f0, config=config, chunk_frames=chunk_frames)
     y = _no_louder(y, level, config)
     about = {
         "voice": model.about["voice"],
@@ -216,53 +214,64 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     return dict(y=y[: song.n_samples], sr=config.sr, f0=f0, key=semitones, message=message, about=about)
 
 
-def total_envelope(filters, inputs):
+def total_envelope(filters, f0):
     """The envelope of what the synthesizer makes with a generator's filters: that of the pulses and of the noise together.
 
     Parameters
     ----------
-    filters : tf.Tensor [shape=(batch, n_frames, 2 * n_mels)]
-    inputs : tf.Tensor [shape=(batch, n_frames, n_mfcc + 3)]
-        What the generator was told; the last but one says which frames have pulses at all.
-
-    Returns
-    -------
-    tf.Tensor [shape=(batch, n_frames, n_mels)]
-        Natural log of the amplitude.
-
-    Examples
-    --------
-    >>> filters = tf.constant([[[1.0, 0.0], [1.0, 0.0]]])  # one band, two frames
-    >>> total_envelope(filters, tf.constant([[[1.0, 0.0], [0.0, 0.0]]])).numpy().round(2).squeeze()
-    array([1.06, 0.  ], dtype=float32)
-    """
-    harmonic, breath = tf.split(filters, 2, axis=-1)
-    silent = 100 * (inputs[..., -2:-1] - 1)
-    return tf.reduce_logsumexp(tf.stack([2 * harmonic + silent, 2 * breath]), axis=0) / 2
-
-
-def filter_envelopes(generator, inputs, *, chunk_frames=1000):
-    """`total_envelope` of a whole song.
-
-    Parameters
-    ----------
-    generator : keras.Model
-    inputs : np.ndarray [shape=(n_frames, n_mfcc + 3)]
-    chunk_frames : int
-        Frames asked at once; the few at their ends lack a neighbour, which does not matter for a mean.
+    filters : np.ndarray [shape=(n_frames, 2 * n_mels)]
+        Natural log of the amplitudes: first those of the pulses, then those of the noise.
+    f0 : np.ndarray [shape=(n_frames,)]
+        Hz; 0 where unvoiced, where there are no pulses.
 
     Returns
     -------
     np.ndarray [shape=(n_frames, n_mels)]
+        Natural log of the amplitude.
 
     Examples
     --------
-    >>> from vcutils.config import preset
-    >>> filter_envelopes(make_generator(preset("smoke")), np.zeros((50, 27), np.float32)).shape
-    (50, 80)
+    >>> filters = np.array([[1.0, 0.0], [1.0, 0.0]])  # one band, two frames
+    >>> total_envelope(filters, np.array([220.0, 0.0])).round(2).squeeze()
+    array([1.06, 0.  ])
     """
-    chunks = [tf.constant(inputs[None, start : start + chunk_frames]) for start in range(0, len(inputs), chunk_frames)]
-    return np.concatenate([total_envelope(generator(c, training=False), c)[0].numpy() for c in chunks])
+    pulses, noise = np.split(filters, 2, axis=1)
+    return np.where((f0 > 0)[:, None], np.logaddexp(2 * pulses, 2 * noise) / 2, noise)
+
+
+def likest_throat(mel, target, on, *, sr):
+    """How far a singer's formants must move to be most like those of another voice.
+
+    Parameters
+    ----------
+    mel, target : np.ndarray [shape=(n_frames, n_mels)]
+        Natural log of the amplitude: the singer's, and how the other voice would have it.
+    on : np.ndarray [shape=(n_frames,)], bool
+        Which frames count: those that are not silence.
+    sr : int
+
+    Returns
+    -------
+    float
+        For `vcutils.dsp.features.warp_matrix`: above 1 if the other voice has the shorter vocal tract.
+
+    References
+    ----------
+    .. [1] L. Lee and R. Rose, "Speaker normalization using efficient frequency warping procedures", ICASSP 1996.
+
+    Examples
+    --------
+    >>> mel = np.cumsum(np.random.default_rng(0).standard_normal((300, 80)), axis=1)  # smooth over frequency, as formants are
+    >>> on = np.full(300, True)
+    >>> round(likest_throat(mel, mel @ warp_matrix(1.1, sr=16000, n_mels=80), on, sr=16000), 2)
+    1.1
+    """
+
+    def distance(factor):
+        moved = mel[on] @ warp_matrix(factor, sr=sr, n_mels=mel.shape[1])
+        return np.mean((adopt(moved, target[on], np.full(len(moved), True)) - target[on]) ** 2)
+
+    return float(min(np.geomspace(0.8, 1.25, 15), key=distance))
 
 
 def adopt(mel, target, on):

@@ -18,7 +18,7 @@ from vcutils.errors import InputError
 from vcutils.files import atomic_path, read_json, remove_leftovers, sha256
 from vcutils.model import VoiceModel, load_model, save_model
 from vcutils.nn.batches import batches, make_tape
-from vcutils.nn.render import render
+from vcutils.nn.render import predict_filters, render
 from vcutils.nn.trainer import Trainer
 from vcutils.preprocess import load_features
 
@@ -260,6 +260,6 @@ def _preview(trainer, voice, held_out, state, config, target_range):
     utterance = held_out[0]
     told = conditions(utterance.f0, utterance.loudness, target_range=target_range)
     inputs = np.concatenate([said[: len(told)], told], axis=1)
-    y = render(trainer.generator, trainer.synthesizer, inputs, utterance.f0, config=config)
+    y = render(trainer.synthesizer, predict_filters(trainer.generator, inputs, config=config), utterance.f0, config=config)
     path = voice.training / f"preview_{state['step']:06d}.wav"
     return save_audio(path, 0.9 * y / max(0.9, np.abs(y).max()), config.sr, comment=SYNTHETIC)

@@ -15,7 +15,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,7 @@ def known():
 
 
 def learn(work, recordings, minutes, settings, seed, name):
-    """A voice cloned from the first minutes of the recordings, and how many minutes its training took."""
+    """A voice cloned from the first minutes of the recordings."""
     folder = work / "recordings" / name
     shutil.rmtree(folder, ignore_errors=True)
     left = 60 * (minutes or np.inf)
@@ -78,9 +77,8 @@ def learn(work, recordings, minutes, settings, seed, name):
     collect(folder, voice, consent="licence", note="for a measurement", progress=False)
     config = preset("quick", seed=seed, **settings)
     preprocess(voice, config=config, progress=False)
-    began = time.monotonic()
     train(voice, config=config, progress=False)
-    return voice, (time.monotonic() - began) / 60
+    return voice
 
 
 def judged(judge, *, target, source, converted):
@@ -112,13 +110,13 @@ def measure(work, voices, judge, seeds, only):
             ways = [way for way in ways if (name, seed, way) not in done]
             if not ways:
                 continue
-            voice, took = learn(work, voices / "targets" / target / "train", minutes, settings, seed, f"{name.replace(' ', '_').replace('.', '_')}_{seed}")
+            voice = learn(work, voices / "targets" / target / "train", minutes, settings, seed, f"{name.replace(' ', '_').replace('.', '_')}_{seed}")
             for way in ways:
                 converted = work / "converted" / f"{voice.name}_{len(known())}"
                 for path in sorted(sources.rglob("*.wav")):
                     y = convert(voice, path, **way)["y"]
                     save_audio(converted / path.name, y / max(1.0, np.abs(y).max()), SR)
-                row = dict(training=name, seed=seed, way=way, minutes=round(took, 1))
+                row = dict(training=name, seed=seed, way=way)
                 row |= judged(judge, target=voices / "targets" / target / "refs", source=sources, converted=converted)
                 with atomic_path(RESULTS) as tmp:
                     tmp.write_text("[\n" + ",\n".join(map(json.dumps, [*known(), row])) + "\n]\n")

@@ -6,8 +6,10 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from vcutils.dsp.effects import reduce_noise
 from vcutils.dsp.f0 import estimate_f0
 
+NOISY_DB = 20.0  # a voice less than this above the noise is freed from it first
 SILENCE_DB = -100.0  # what log spectra and loudness are floored at, relative to full scale
 
 
@@ -310,8 +312,42 @@ class Features:
         return Features(self.y[start * hop_length : stop * hop_length], self.f0[frames], self.loudness[frames], self.mel[frames])
 
 
+def voice_and_noise(y, f0, *, hop_length):
+    """How loud the voice is, and how loud the room.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    f0 : np.ndarray [shape=(1 + n // hop_length,)]
+        Hz; 0 where unvoiced.
+    hop_length : int
+
+    Returns
+    -------
+    voice_db : float
+        RMS of the voiced frames, dB relative to full scale.
+    noise_db : float or None
+        RMS of the quietest tenth of the others; None if they last less than 0.3 s at 10 ms a hop, as there is no pause
+        to hear the noise in.
+
+    Examples
+    --------
+    >>> y = np.append(librosa.tone(220, sr=16000, length=16000), 0.01 * np.random.default_rng(0).standard_normal(16000))
+    >>> [round(float(level)) for level in voice_and_noise(y, np.repeat([220.0, 0.0], [100, 101]), hop_length=160)]
+    [-3, -40]
+    """
+    rms = librosa.feature.rms(y=y, frame_length=5 * hop_length // 2, hop_length=hop_length)[0]
+    voiced_flag = f0 > 0
+    voice_db = librosa.amplitude_to_db(np.sqrt(np.mean(rms[voiced_flag] ** 2)), amin=1e-5)
+    noise_db = librosa.amplitude_to_db(np.percentile(rms[~voiced_flag], 10), amin=1e-5) if (~voiced_flag).sum() >= 30 else None
+    return voice_db, noise_db
+
+
 def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, fmax=1400.0):
     """Take a recording apart into pitch, loudness and envelope.
+
+    A noisy recording, the voice less than `NOISY_DB` above what sounds in its pauses, is freed from that noise first: a
+    network would take it for a part of the voice.
 
     Parameters
     ----------
@@ -334,5 +370,9 @@ def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, f
     """
     y, loud = set_level(highpass(y, sr=sr), sr=sr, hop_length=hop_length, n_fft=n_fft)
     f0 = estimate_f0(y, sr=sr, hop_length=hop_length, method=f0_method, fmin=fmin, fmax=fmax)
+    if (f0 > 0).any():
+        voice_db, noise_db = voice_and_noise(y, f0, hop_length=hop_length)
+        if noise_db is not None and voice_db - noise_db < NOISY_DB:
+            y, loud = set_level(reduce_noise(y, sr=sr, strength=1.0), sr=sr, hop_length=hop_length, n_fft=n_fft)
     mel = mel_envelope(y, f0, sr=sr, hop_length=hop_length, n_fft=n_fft, n_mels=n_mels)
     return Features(y, f0.astype(np.float32), loud, mel)

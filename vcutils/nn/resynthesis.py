@@ -34,5 +34,4 @@ def resynthesise(mel, f0, *, config, seed=0):
     """
     voiced = (f0 > 0)[:, None]
     filters = np.concatenate([np.where(voiced, mel, _SILENT), np.where(voiced, _SILENT, mel)], axis=1).astype(np.float32)
-    # the features stand where the generator would: they are the filters already
-    return render(lambda filters, training: filters, make_synthesizer(config), filters, f0, config=config, seed=seed)
+    return render(make_synthesizer(config), filters, f0, config=config, seed=seed)
