@@ -17,6 +17,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from vcutils import course
@@ -27,6 +28,7 @@ from vcutils.files import atomic_path
 from vcutils.generate import convert
 from vcutils.preprocess import preprocess
 from vcutils.train import train
+from vcutils.ui import plots
 from vcutils.workspace import open_voice
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -87,7 +89,7 @@ def judged(judge, *, target, source, converted):
     command = [*shlex.split(judge), "--target", target, "--source", source, "--converted", converted, "--json", out]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     answer = json.loads(out.read_text())
-    figures = {key: answer["mean"][key] for key in ("secs", "secs_floor", "secs_ceiling", "identity", "dnsmos")}
+    figures = {key: answer["mean"][key] for key in ("secs", "secs_floor", "secs_ceiling", "identity", "dnsmos", "dnsmos_target")}
     for part in ("speech", "singing"):
         rows = [row for row in answer["rows"] if (source / part / row["file"]).is_file()]
         for key in ("words", "rpa50", "f0_corr"):
@@ -123,6 +125,63 @@ def measure(work, voices, judge, seeds, only):
                 print(json.dumps(row), flush=True)
 
 
+COLUMNS = ("secs", "identity", "dnsmos", "words_speech", "words_singing", "rpa50_singing", "f0_corr_singing")
+
+
+def over_seeds(training, way):
+    """Mean of each figure over the seeds measured so far, how far from it the farthest seed lies, and their number."""
+    rows = [r for r in known() if (r["training"], r["way"]) == (training, way)]
+    values = np.array([[r[key] for key in COLUMNS] for r in rows]).reshape(-1, len(COLUMNS))
+    if not len(values):
+        return None
+    mean = values.mean(axis=0)
+    return dict(zip(COLUMNS, mean)), dict(zip(COLUMNS, np.abs(values - mean).max(axis=0))), len(values)
+
+
+def table():
+    print("| training | sung with | seeds | " + " | ".join(COLUMNS) + " |\n" + "|---" * (3 + len(COLUMNS)) + "|")
+    for training, (*_, ways) in TRAININGS.items():
+        for way in ways:
+            figures = over_seeds(training, way)
+            if figures:
+                mean, spread, n = figures
+                cells = [f"{mean[key]:.3f}" + (f" ± {spread[key]:.3f}" if n > 1 else "") for key in COLUMNS]
+                print(f"| {training} | {', '.join(f'{k} {v}' for k, v in way.items()) or 'defaults'} | {n} | " + " | ".join(cells) + " |")
+
+
+def plot():
+    fig, (knobs, voice, training) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+    lines = {
+        "clarity": ({0.0: dict(clarity=0.0), 0.4: {}, 0.6: dict(clarity=0.6), 1.0: dict(clarity=1.0)}, plots.STYLES[0]),
+        "retrieval": ({0.0: dict(retrieval=0.0), 0.5: {}, 1.0: dict(retrieval=1.0)}, plots.STYLES[1]),
+    }
+    for knob, (ways, (color, stroke)) in lines.items():
+        points = {value: over_seeds("all parts", way) for value, way in ways.items()}
+        points = {value: figures[0] for value, figures in points.items() if figures}
+        x, y = ([p[key] for p in points.values()] for key in ("secs", "words_speech"))
+        knobs.plot(x, y, "o", color=color, linestyle=stroke, label=knob)
+        for value, *at in zip(points, x, y):
+            knobs.annotate(f"{value:g}", at, textcoords="offset points", xytext=(5, 5), color=color)
+    knobs.set(xlabel="similarity to the target", ylabel="words (speech)", title="what the knobs trade")
+    knobs.legend()
+    steps = QUICK.steps + QUICK.gan_steps
+    curves = (
+        (voice, {0.5: "0.5 minutes of voice", 1: "1 minute of voice", 3: "3 minutes of voice", 7.4: "kerstin"}, "minutes of the voice (number)"),
+        (training, {f * steps: n for f, n in ((0.2, "training x 0.2"), (0.6, "training x 0.6"), (1, "all parts"), (2, "training x 2"), (6, "training x 6"))}, "training (steps)"),
+    )  # fmt: skip
+    for ax, names, label in curves:
+        points = {x: over_seeds(name, {}) for x, name in names.items()}
+        points = {x: figures for x, figures in points.items() if figures}
+        for key, name, (color, stroke) in (("identity", "share of the way to the target", plots.STYLES[0]), ("words_speech", "words (speech)", plots.STYLES[1])):
+            mean, spread = ([figures[i][key] for figures in points.values()] for i in (0, 1))
+            ax.errorbar(list(points), mean, spread, fmt="o", color=color, linestyle=stroke, capsize=3, label=name)
+        ax.set(xscale="log", xlabel=label, ylim=(0, 1), title=f"{label.split(' (')[0]}")
+        ax.set_xticks(list(points), [f"{x:g}" for x in points])
+        ax.minorticks_off()
+    voice.legend(loc="lower right")
+    fig.savefig(Path(__file__).resolve().parents[2] / "data" / "trade_off.webp", dpi=100, pil_kwargs={"quality": 85})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, nargs="?")
@@ -130,8 +189,15 @@ def main():
     parser.add_argument("--judge")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="*", choices=TRAININGS)
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--plot", action="store_true")
     args = parser.parse_args()
-    measure(args.work, args.voices, args.judge, args.seeds, args.only)
+    if args.table or args.plot:
+        table() if args.table else plot()
+    elif args.work and args.judge:
+        measure(args.work, args.voices, args.judge, args.seeds, args.only)
+    else:
+        parser.error("measuring needs WORK and --judge")
 
 
 if __name__ == "__main__":
