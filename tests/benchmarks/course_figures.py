@@ -1,4 +1,5 @@
-"""Measure the figures that the notebooks quote as measured. Not a test; run it by hand, an hour on two cores.
+"""Measure the figures that the notebooks quote as measured. Not a test; run it by hand, half an hour on two cores.
+The trade between voice and words is measured by `trade_off.py`.
 
     python tests/benchmarks/course_figures.py WORK [--voices DIR] [--judge "PYTHON evaluate.py"]
 
@@ -41,13 +42,13 @@ def write(folder, name, y, sr=SR):
 
 
 def ask(judge, *, target, source, converted):
-    """The judge's means over a folder, or nothing without a judge."""
+    """The judge's answer about a folder: means, and a row for each file; empty without a judge."""
     if not judge:
-        return {}
+        return dict(mean={}, rows=[])
     out = converted.with_suffix(".json")
     command = [*shlex.split(judge), "--target", target, "--source", source, "--converted", converted, "--json", out]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
-    return json.loads(out.read_text())["mean"]
+    return json.loads(out.read_text())
 
 
 def say(name, mean, keys=("secs", "words", "dnsmos"), **more):
@@ -80,29 +81,8 @@ def round_trip(work, voices, judge):
                 write(out, path.stem, y)
                 pitched.append(np.mean(estimate_f0(y.astype(np.float32), sr=SR, hop_length=160) > 0))
             # each recording is compared with the mean of all, itself among them
-            mean = ask(judge, target=voices / "targets" / name / "refs", source=voices / "targets" / name / "refs", converted=out)
-            say(f"{name}, {way}, {len(refs)} files", mean, keys=("secs", "dnsmos"), pitched=np.mean(pitched))
-
-
-def knobs(work, voices, judge):
-    """Notebooks 4 and 6, README: what clarity and retrieval do, on the first three files of each speaker and all singers."""
-    speech = [p for folder in sorted((voices / "sources" / "speech").iterdir()) for p in sorted(folder.iterdir())[:3]]
-    singing = sorted(p for p in (voices / "sources" / "singing").rglob("*") if p.suffix in (".wav", ".flac", ".mp3", ".ogg"))
-    for path in speech + singing:
-        write(work / "knobs" / "sources", path.stem, load_audio(path, sr=SR)[0])
-    ways = [dict(clarity=c) for c in (0.0, 0.3, 0.4, 0.6, 1.0)] + [dict(clarity=0.0, retrieval=r) for r in (0.0, 1.0)]  # 0.5 is the default
-    for target in TARGETS:
-        voice = cloned(work, voices / "targets" / target / "train", target)
-        for options in ways:
-            name = ", ".join(f"{knob} {value:.1f}" for knob, value in options.items())
-            out = work / "knobs" / target / name.replace(".", "_")
-            for part, paths in (("speech", speech), ("singing", singing)):
-                for path in paths:
-                    write(out / part, path.stem, convert(voice, path, **options)["y"])
-            laid = dict(target=voices / "targets" / target / "refs", source=work / "knobs" / "sources")
-            say(f"{target}, {name}, all", ask(judge, converted=out, **laid), keys=("secs", "secs_floor", "identity", "dnsmos"))
-            for part in ("speech", "singing"):
-                say(f"{target}, {name}, {part}", ask(judge, converted=out / part, **laid), keys=("words", "rpa50", "f0_corr"))
+            answer = ask(judge, target=voices / "targets" / name / "refs", source=voices / "targets" / name / "refs", converted=out)
+            say(f"{name}, {way}, {len(refs)} files", answer["mean"], keys=("secs", "dnsmos"), pitched=np.mean(pitched))
 
 
 def cheats(work):
@@ -152,11 +132,11 @@ def main():
     parser.add_argument("work", type=Path)
     parser.add_argument("--voices", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "voices")
     parser.add_argument("--judge", default="")
-    parser.add_argument("--only", nargs="*", default=["luck", "cheats", "round_trip", "knobs"])
+    parser.add_argument("--only", nargs="*", default=["luck", "cheats", "round_trip"])
     args = parser.parse_args()
     for name in args.only:
         print(f"== {name}")
-        function = {"luck": luck, "cheats": cheats, "round_trip": round_trip, "knobs": knobs}[name]
+        function = {"luck": luck, "cheats": cheats, "round_trip": round_trip}[name]
         function(args.work) if name in ("luck", "cheats") else function(args.work, args.voices, args.judge)
 
 

@@ -4,21 +4,20 @@
     python tests/benchmarks/trade_off.py --table
     python tests/benchmarks/trade_off.py --plot
 
-Not a test; run it by hand. A seed takes two hours on two cores, the longest training another half. Every figure goes to
-`results.json` beside this file as soon as it is known, and what stands there is not measured again. DIR holds real recordings
-(targets/, sources/). The judge is a program that scores folders with networks that vcutils does not use:
-``--target REFS --source SRC --converted OUT --json FILE``. ``--table`` prints means and spreads, ``--plot`` draws
-`data/trade_off.webp`.
+Not a test; run it by hand. A seed takes an hour and a half on two cores, and the longest training another half. Every
+figure goes to `results.json` beside this file as soon as it is known, and what stands there is not measured again: delete
+it after a change of the method. DIR holds real recordings (targets/, sources/). The judge is a program that scores folders
+with networks that vcutils does not use: ``--target REFS --source SRC --converted OUT --json FILE``. ``--table`` prints
+means and spreads over the seeds, ``--plot`` draws `data/trade_off.webp`.
 """
 import argparse
 import json
-import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from course_figures import SR, ask, write
 
 from vcutils import course
 from vcutils.collect import collect
@@ -32,7 +31,6 @@ from vcutils.ui import plots
 from vcutils.workspace import open_voice
 
 RESULTS = Path(__file__).with_name("results.json")
-SR = 16000
 QUICK = preset("quick")
 
 
@@ -85,10 +83,7 @@ def learn(work, recordings, minutes, settings, seed, name):
 
 def judged(judge, *, target, source, converted):
     """Means of the judge's figures: over all files, words and pitch for speech and singing apart."""
-    out = converted.with_suffix(".json")
-    command = [*shlex.split(judge), "--target", target, "--source", source, "--converted", converted, "--json", out]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True)
-    answer = json.loads(out.read_text())
+    answer = ask(judge, target=target, source=source, converted=converted)
     figures = {key: answer["mean"][key] for key in ("secs", "secs_floor", "secs_ceiling", "identity", "dnsmos", "dnsmos_target")}
     for part in ("speech", "singing"):
         rows = [row for row in answer["rows"] if (source / part / row["file"]).is_file()]
@@ -103,8 +98,7 @@ def measure(work, voices, judge, seeds, only):
     listed["singing"] = sorted(p for p in (voices / "sources/singing").rglob("*") if p.suffix in (".wav", ".flac", ".mp3", ".ogg"))
     for part, paths in listed.items():
         for path in paths:
-            y, _ = load_audio(path, sr=SR)
-            save_audio(sources / part / f"{path.stem}.wav", y / max(1.0, np.abs(y).max()), SR)
+            write(sources / part, path.stem, load_audio(path, sr=SR)[0])
     for seed in seeds:
         for name in only or TRAININGS:
             target, minutes, settings, ways = TRAININGS[name]
@@ -116,8 +110,7 @@ def measure(work, voices, judge, seeds, only):
             for way in ways:
                 converted = work / "converted" / f"{voice.name}_{len(known())}"
                 for path in sorted(sources.rglob("*.wav")):
-                    y = convert(voice, path, **way)["y"]
-                    save_audio(converted / path.name, y / max(1.0, np.abs(y).max()), SR)
+                    write(converted, path.stem, convert(voice, path, **way)["y"])
                 row = dict(training=name, seed=seed, way=way)
                 row |= judged(judge, target=voices / "targets" / target / "refs", source=sources, converted=converted)
                 with atomic_path(RESULTS) as tmp:
