@@ -145,11 +145,10 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     key : {"auto", "octave"} or float
         See `choose_key`.
     clarity : float
-        How far the filters follow the singer's own envelope (see `adopt`) instead of the generator's answer. 0: most
-        like the target; 1: clearest words, but the target's colour only on average.
+        How far the filters follow the singer's own envelope (see `likest_throat` and `adopt`) instead of the
+        generator's answer. 0: most like the target; 1: clearest words, but the target's colour only on average.
     retrieval : float
-        0: the source's own content; 1: only frames the target has said. More sounds more like the target, and less
-        clear.
+        0: the source's own content; 1: only frames the target has said, which is less clear.
     formant : float
         Semitones by which the resonances are moved: up for a smaller body, down for a larger one.
     loudness : float
