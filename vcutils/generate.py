@@ -18,8 +18,8 @@ from vcutils.nn.render import predict_filters, render
 from vcutils.nn.trainer import make_generator, make_synthesizer
 
 CLARITY = 0.4  # default: identity against words
-THROATS = (0.9, 1.0, 1.1)  # the generator is asked as if so many people had sung, with formants moved by these factors
-RETRIEVAL = 0.5  # default strength: identity against words, too
+THROATS = (0.9, 1.0, 1.1)  # the generator is asked once for each, as if the singer's formants were at so many times their frequency
+RETRIEVAL = 0.5  # default strength; changes little, see notebook 4
 HEADROOM_DB = 6.0  # a frame may come out this much louder than asked for
 
 
@@ -137,6 +137,9 @@ def choose_key(f0, target_range, *, key="auto"):
 def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000):
     """Sing a song in a cloned voice.
 
+    The song's content goes through the generator once for each of `THROATS`, and the mean of the answers, moved towards
+    the singer's own envelope by `clarity`, steers the synthesizer at the song's pitch.
+
     Parameters
     ----------
     voice : vcutils.workspace.Voice or vcutils.model.VoiceModel
@@ -148,7 +151,7 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
         How far the filters follow the singer's own envelope (see `likest_throat` and `adopt`) instead of the
         generator's answer. 0: most like the target; 1: clearest words, but the target's colour only on average.
     retrieval : float
-        0: the source's own content; 1: only frames the target has said, which is less clear.
+        0: the source's own content; 1: only means of the target's own frames, which is a little less clear.
     formant : float
         Semitones by which the resonances are moved: up for a smaller body, down for a larger one.
     loudness : float
@@ -214,7 +217,7 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
 
 
 def total_envelope(filters, f0):
-    """The envelope of what the synthesizer makes with a generator's filters: that of the pulses and of the noise together.
+    """The envelope of what the synthesizer makes of filters: the power of pulses and noise, added.
 
     Parameters
     ----------
@@ -239,12 +242,12 @@ def total_envelope(filters, f0):
 
 
 def likest_throat(mel, target, on, *, sr):
-    """How far a singer's formants must move to be most like those of another voice.
+    """The factor by which a singer's formants must move to be most like another voice's.
 
     Parameters
     ----------
     mel, target : np.ndarray [shape=(n_frames, n_mels)]
-        Natural log of the amplitude: the singer's, and how the other voice would have it.
+        Natural log of the amplitude: the singer's, and the other voice's for the same frames.
     on : np.ndarray [shape=(n_frames,)], bool
         Which frames count: those that are not silence.
     sr : int
@@ -274,12 +277,12 @@ def likest_throat(mel, target, on, *, sr):
 
 
 def adopt(mel, target, on):
-    """A singer's envelope with the average colour of another voice: its own movement, around the other's mean.
+    """A singer's envelope with the average colour of another voice: the singer's movement around the other voice's mean.
 
     Parameters
     ----------
     mel, target : np.ndarray [shape=(n_frames, n_mels)]
-        Natural log of the amplitude: the singer's, and how the other voice would have it.
+        Natural log of the amplitude: the singer's, and the other voice's for the same frames.
     on : np.ndarray [shape=(n_frames,)], bool
         Which frames count for the mean and the spread: those that are not silence.
 

@@ -9,15 +9,17 @@ from vcutils.nn.networks import receptive_field
 def predict_filters(generator, inputs, *, config, chunk_frames=1000):
     """Ask the generator about a whole song.
 
-    Each piece is asked with as many frames on both sides as the generator sees, so the result does not depend on
+    With each piece it also gets as many frames before and after as it looks at, so the result does not depend on
     `chunk_frames`.
 
     Parameters
     ----------
     generator : keras.Model
     inputs : np.ndarray [shape=(n_frames, n_mfcc + 3)]
+        Content, then `vcutils.dsp.content.conditions`.
     config : vcutils.config.Config
     chunk_frames : int
+        Frames of a piece.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def render(synthesizer, filters, f0, *, config, chunk_frames=1000, seed=0):
     """From filters and pitch to audio.
 
     Each piece is made with as many frames on both sides as can have an effect on it, and these are cut off again: the
-    result is the same, to rounding, for every `chunk_frames`.
+    result is the same, up to rounding, for every `chunk_frames`.
 
     Parameters
     ----------
@@ -53,6 +55,7 @@ def render(synthesizer, filters, f0, *, config, chunk_frames=1000, seed=0):
         Hz; 0 where unvoiced.
     config : vcutils.config.Config
     chunk_frames : int
+        Frames of a piece.
     seed : int
         Of the noise.
 
