@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+collect_ignore = ["benchmarks"]  # scripts to run by hand
 VOICES = Path(__file__).resolve().parents[2] / "shared" / "voices"
 
 

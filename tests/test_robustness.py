@@ -39,9 +39,9 @@ def in_room(y, t60=0.4):
 
 @pytest.fixture(scope="module")
 def speech(voices):
-    """Ten seconds of a real woman in a quiet room."""
+    """Seven seconds of a real woman in a quiet room."""
     paths = sorted((voices / "targets/ljspeech_en_f/train").iterdir())[:2]
-    return np.concatenate([load_audio(path, sr=SR)[0] for path in paths])[: 10 * SR]
+    return np.concatenate([load_audio(path, sr=SR)[0] for path in paths])[: 7 * SR]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_far_away_songs(model, voices, name):
     path, key = FAR[name]
     path = voices / path
     path = sorted(path.iterdir())[0] if path.is_dir() else path
-    source = load_audio(path, sr=SR)[0][: 12 * SR]
+    source = load_audio(path, sr=SR)[0][: 8 * SR]
     if key == "above":
         key = choose_key(estimate_f0(source, sr=SR, hop_length=HOP), model.f0_range)[0] + 12
     follows(convert(model, (source, SR), key=key), source)
