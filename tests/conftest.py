@@ -38,6 +38,22 @@ def sing():
     return make
 
 
+@pytest.fixture(scope="session")
+def in_tune():
+    """Function that checks that a conversion has the tune of its source without octave jumps, and gives the F0 of both."""
+    from vcutils.dsp.f0 import estimate_f0
+
+    def check(result, source):
+        before, after = (estimate_f0(y, sr=16000, hop_length=160) for y in (source, result["y"]))
+        both = (before > 0) & (after > 0)
+        cents = 1200 * np.log2(after[both] / before[both]) - 100 * result["key"]
+        assert np.mean(np.abs(cents) > 600) < 0.01, result["about"]["source"]
+        assert np.mean(np.abs(cents) < 50) > 0.95, result["about"]["source"]
+        return before, after
+
+    return check
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A folder on a file system of its own that holds 1 MB."""

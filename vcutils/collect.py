@@ -192,7 +192,7 @@ def check_recording(path):
         "file": Path(path).name,
         "seconds": seconds,
         "voiced_seconds": voiced_flag.sum() / 100,
-        "peak_db": _decibel(np.abs(channels).max()),
+        "peak_db": librosa.amplitude_to_db(np.abs(channels).max(), amin=1e-5),
         "rms_db": rms_db,
         "clipped_share": _clipped_share(channels),
         "dc_offset": np.abs(channels.mean(axis=1)).max(),
@@ -210,10 +210,6 @@ def check_recording(path):
 def _rounded(report):
     """Plain numbers of four significant digits, ready for JSON."""
     return {key: float(f"{value:.4g}") if isinstance(value, (float, np.floating)) else value for key, value in report.items()}
-
-
-def _decibel(amplitude):
-    return 20 * np.log10(max(amplitude, 1e-5))
 
 
 def _clipped_share(channels):

@@ -203,7 +203,8 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
         mel = mel @ warp_matrix(likest_throat(mel, made, on, sr=config.sr), sr=config.sr, n_mels=config.n_mels)
         filters = filters + clarity * np.tile(adopt(mel, made, on) - made, 2)
     if formant:
-        filters = np.hstack([half @ warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels) for half in np.split(filters, 2, axis=1)])
+        warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels)
+        filters = np.hstack([half @ warp for half in np.split(filters, 2, axis=1)])
     y = render(synthesizer, filters, f0, config=config, chunk_frames=chunk_frames)
     y = _no_louder(y, level, config)
     about = {
@@ -270,8 +271,8 @@ def likest_throat(mel, target, on, *, sr):
     """
 
     def distance(factor):
-        moved = mel[on] @ warp_matrix(factor, sr=sr, n_mels=mel.shape[1])
-        return np.mean((adopt(moved, target[on], np.full(len(moved), True)) - target[on]) ** 2)
+        own = adopt(mel @ warp_matrix(factor, sr=sr, n_mels=mel.shape[1]), target, on)
+        return np.mean((own - target)[on] ** 2)
 
     return float(min(np.geomspace(0.8, 1.25, 15), key=distance))
 

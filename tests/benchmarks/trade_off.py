@@ -145,7 +145,7 @@ def table():
 def plot():
     fig, (knobs, voice, training) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
     lines = {
-        "clarity": ({0.0: dict(clarity=0.0), 0.4: {}, 0.6: dict(clarity=0.6), 1.0: dict(clarity=1.0)}, plots.STYLES[0]),
+        "clarity": ({0.0: dict(clarity=0.0), 0.2: dict(clarity=0.2), 0.4: {}, 0.6: dict(clarity=0.6), 1.0: dict(clarity=1.0)}, plots.STYLES[0]),
         "retrieval": ({0.0: dict(retrieval=0.0), 0.5: {}, 1.0: dict(retrieval=1.0)}, plots.STYLES[1]),
     }
     for knob, (ways, (color, stroke)) in lines.items():
