@@ -1,4 +1,4 @@
-"""Make the demo data: two voices that speak, and a song sung by a third.
+"""Make the demo data: two voices that speak, a song sung by a third, and three songs as scores with backings.
 
     sudo apt-get install flite            # the voices; 2.2 was used
     pip install -e ".[test]"              # pyworld, the vocoder that moves the pitch
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import pretty_midi
 import pyworld
 import scipy.signal
 
@@ -84,11 +85,37 @@ SONG = (
     ("and who but my lady green sleeves",
      "and F#3:1 | who G3:1 but F#3:1 my E3:1 la D#3:1.5,C#3:.5 dy D#3:1 | green E3:3 sleeves E3:3"),
 )
+# Two more songs, as scores only: name, seconds a beat, and lines as above with beats for eighths; "r" is a rest. 4/4.
+# "Ode an die Freude": F. Schiller 1785, L. van Beethoven 1824. "Songbie": Li Shutong 1915, J. P. Ordway 1868.
+SCORES = {
+    "ode_to_joy": (0.55, (
+        "Freu- F#3:1 de, F#3:1 schö- G3:1 ner A3:1 Göt- A3:1 ter- G3:1 fun- F#3:1 ken, E3:1",
+        "Toch- D3:1 ter D3:1 aus E3:1 E- F#3:1 ly- F#3:1.5 si- E3:.5 um, E3:1.8 r .2",
+        "wir F#3:1 be- F#3:1 tre- G3:1 ten A3:1 feu- A3:1 er- G3:1 trun- F#3:1 ken, E3:1",
+        "Himm- D3:1 li- D3:1 sche, E3:1 dein F#3:1 Hei- E3:1.5 lig- D3:.5 tum! D3:1.5 r .5",
+        "Dei- E3:1 ne E3:1 Zau- F#3:1 ber D3:1 bin- E3:1 den F#3:.5,G3:.5 wie- F#3:1 der, D3:1",
+        "was E3:1 die F#3:.5,G3:.5 Mo- F#3:1 de E3:1 streng D3:1 ge- E3:1 teilt; A2:.8 r .2",
+        "al- F#3:2 le F#3:1 Men- G3:1 schen A3:1 wer- A3:1 den G3:1 Brü- F#3:1 der, E3:1",
+        "wo D3:1 dein D3:1 sanf- E3:1 ter F#3:1 Flü- E3:1.5 gel D3:.5 weilt. D3:2"),
+        "D D  D A  D D  A A  D D  D A  D D  A D  A D  A D  A D  A A  D D  D A  D D  A D"),
+    "songbie": (0.6, (
+        "长 G3:1 亭 E3:.5,G3:.5 外 C4:2 古 A3:1 道 C4:1 边 G3:2",
+        "芳 G3:1 草 C3:.5,D3:.5 碧 E3:1 连 D3:.5,C3:.5 天 D3:3 r 1",
+        "晚 G3:1 风 E3:.5,G3:.5 拂 C4:1.5 柳 B3:.5 笛 A3:1 声 C4:1 残 G3:2",
+        "夕 G3:1 阳 D3:.5,E3:.5 山 F3:1.5 外 B2:.5 山 C3:3 r 1",
+        "天 A3:1 之 C4:1 涯 C4:2 地 B3:1 之 A3:.5,B3:.5 角 C4:2",
+        "知 A3:.5,B3:.5 交 C4:.5,A3:.5 半 A3:.5,G3:.5 零 E3:.5,C3:.5 落 D3:3 r 1",
+        "一 G3:1 壶 E3:.5,G3:.5 浊 C4:1.5 酒 B3:.5 尽 A3:1 余 C4:1 欢 G3:2",
+        "今 G3:1 宵 D3:.5,E3:.5 别 F3:1.5 梦 B2:.5 寒 C3:3 r 1"),
+        "C C  F C  C Am  G G  C C  F C  G G  C C  F F  G C  F C  G G  C C  F C  G G  C C"),
+}
 # One chord for each half bar; the first bar is the introduction, the last one rings out.
 CHORDS = ("Em Em  Em Em  D D  Em Em  B B  Em Em  D D  Em B  Em Em"
           "       G G  D D  Em Em  B B  G G  D D  Em B  Em Em  Em Em").split()
 TONES = {"Em": ("E2", "B2", "E3", "G3", "B3"), "D": ("D2", "A2", "D3", "F#3", "A3"),
-         "B": ("B1", "F#2", "B2", "D#3", "F#3"), "G": ("G2", "B2", "D3", "G3", "B3")}
+         "B": ("B1", "F#2", "B2", "D#3", "F#3"), "G": ("G2", "B2", "D3", "G3", "B3"),
+         "A": ("A1", "E2", "A2", "C#3", "E3"), "C": ("C2", "G2", "C3", "E3", "G3"), "F": ("F2", "C3", "F3", "A3", "C4"),
+         "Am": ("A1", "E2", "A2", "C3", "E3")}
 
 VOWELS = "aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split()
 UNVOICED = "pau p t k f th s sh ch hh".split()
@@ -246,11 +273,12 @@ def pluck(frequency, seconds, rng):
     return y * np.minimum(1, (len(y) - np.arange(len(y))) / (0.05 * SONG_SR))
 
 
-def accompany():
-    """Guitar, bass and brushes. Returns y [shape=(2, n)] at SONG_SR."""
+def accompany(chords, half_bar, beats):
+    """Guitar, bass and brushes, two chords a bar of so many seconds and beats. Returns y [shape=(2, n)] at SONG_SR."""
     rng = np.random.default_rng(1)
-    n = round(len(CHORDS) * BAR / 2 * SONG_SR)
+    n = round(len(chords) * half_bar * SONG_SR)
     y = np.zeros((2, n))
+    beat = half_bar / beats
 
     def add(sound, time, gain, pan):
         at = round(time * SONG_SR)
@@ -262,24 +290,79 @@ def accompany():
     t = np.arange(round(0.25 * SONG_SR)) / SONG_SR
     drum = np.sin(2 * np.pi * (50 * t + 3 * (1 - np.exp(-t * 40)))) * np.exp(-t * 14)
     high_pass = scipy.signal.butter(2, 4000, "highpass", fs=SONG_SR, output="sos")
-    for half, chord in enumerate(CHORDS[:-1]):  # the last bar is one chord
-        start, tones = half * BAR / 2, TONES[chord]
-        rings_out = half == len(CHORDS) - 2
-        length = BAR if rings_out else BAR / 2
+    for half, chord in enumerate(chords[:-1]):  # the last bar is one chord
+        start, tones = half * half_bar, TONES[chord]
+        rings_out = half == len(chords) - 2
+        length = 2 * half_bar if rings_out else half_bar
         t_bass = np.arange(round(length * SONG_SR)) / SONG_SR
         bass = sum(np.sin(2 * np.pi * k * hz(tones[0]) * t_bass) / k**2 for k in (1, 2, 3))
         add(bass * np.minimum(1, t_bass / 0.01) * np.exp(-t_bass * 1.2) * np.clip((length - t_bass) / 0.08, 0, 1), start, 0.16, 0.5)
-        for step, tone in enumerate((1, 3, 4)):
-            time = 0.02 * step if rings_out else step * EIGHTH
-            add(pluck(hz(tones[tone]), 1.8 * BAR / 2, rng), start + time, 0.30, (0.35, 0.65, 0.5)[step])
-        add(pluck(hz(tones[2]), 1.8 * BAR / 2, rng), start, 0.20, 0.4)
+        for step, tone in enumerate((1, 3, 4)[:beats] if beats == 3 else (1, 3, 4, 3)[:2 * beats]):
+            time = 0.02 * step if rings_out else step * (beat if beats == 3 else beat / 2)
+            add(pluck(hz(tones[tone]), 1.8 * half_bar, rng), start + time, 0.30, (0.35, 0.65, 0.5, 0.6)[step])
+        add(pluck(hz(tones[2]), 1.8 * half_bar, rng), start, 0.20, 0.4)
         if half >= 2 and not rings_out:  # the drums wait for the voice
             add(drum, start, 0.22 if half % 2 == 0 else 0.10, 0.5)
-            for step in range(3):
+            for step in range(beats):
                 brush = scipy.signal.sosfilt(high_pass, rng.standard_normal(len(t))) * np.exp(-t * (30 if step else 60))
-                add(brush, start + step * EIGHTH, (0.020, 0.012, 0.016)[step], 0.6)
+                add(brush, start + step * beat, (0.020, 0.012, 0.016)[step], 0.6)
     y[:, -round(0.5 * SONG_SR):] *= np.linspace(1, 0, round(0.5 * SONG_SR))
     return 0.5 * y / np.abs(y).max()
+
+
+def write_score(name, lines, beat, bar, signature):
+    """The melody as MIDI and its words as text. `lines` as `score` gives them, with hyphens after syllables of unfinished words."""
+    midi = pretty_midi.PrettyMIDI(initial_tempo=60 / beat, resolution=960)
+    midi.time_signature_changes.append(pretty_midi.TimeSignature(*signature, 0))
+    melody = pretty_midi.Instrument(program=52, name="melody")
+    text = []
+    for syllables in lines:
+        words = ""
+        for syllable, notes in syllables:
+            for pitch, start, end in notes:
+                strong = min(start % bar, bar - start % bar) < 0.01  # the first beat of a bar is louder
+                melody.notes.append(pretty_midi.Note(90 if strong else 78, pitch, start, end))
+            words += syllable + " _" * (len(notes) - 1) + ("" if syllable.endswith("-") and len(notes) == 1 else " ")
+        text.append(words.strip())
+    midi.instruments.append(melody)
+    with atomic_path(HERE / "songs" / f"{name}.mid") as tmp:
+        midi.write(str(tmp))
+    with atomic_path(HERE / "songs" / f"{name}.txt") as tmp:
+        tmp.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def make_scores():
+    """The three songs as scores, and backings for the two that have none yet."""
+    written = [[(w, n) for w, n in zip(hyphenated(text, [s for s, _ in syllables]), [n for _, n in syllables])] for text, syllables in score()]
+    write_score("greensleeves", written, EIGHTH, BAR, (6, 8))
+    for name, (beat, song, chords) in SCORES.items():
+        time, lines = 4 * beat, []  # a bar of introduction
+        for line in song:
+            pieces, syllables = line.split(), []
+            for syllable, notes in zip(pieces[::2], pieces[1::2]):
+                if syllable == "r":
+                    time += float(notes) * beat
+                    continue
+                sung = []
+                for note in notes.split(","):
+                    pitch, beats = note.split(":")
+                    sung.append((int(librosa.note_to_midi(pitch)), time, time + float(beats) * beat))
+                    time = sung[-1][2]
+                syllables.append((syllable, sung))
+            lines.append(syllables)
+        write_score(name, lines, beat, 4 * beat, (4, 4))
+        chords = chords.split()
+        save_audio(HERE / "songs" / f"{name}_backing.ogg", accompany(chords[:2] + chords + chords[:2], 2 * beat, 2), SONG_SR)
+
+
+def hyphenated(text, syllables):
+    """The syllables of a line with a hyphen where a word goes on."""
+    out, words = [], text.split()
+    for syllable in syllables:
+        rest = words[0][len(syllable):]
+        out.append(syllable + ("-" if rest else ""))
+        words = [rest, *words[1:]] if rest else words[1:]
+    return out
 
 
 def write_notes(path):
@@ -318,6 +401,7 @@ if __name__ == "__main__":
         speak(voice)
     songs = HERE / "songs"
     save_audio(songs / "greensleeves.flac", sing(), SONG_SR, comment=f"Synthetic singing: flite voice {SINGER}, WORLD vocoder")
-    save_audio(songs / "greensleeves_backing.ogg", accompany(), SONG_SR)
+    save_audio(songs / "greensleeves_backing.ogg", accompany(CHORDS, BAR / 2, 3), SONG_SR)
     write_notes(songs / "greensleeves_notes.csv")
+    make_scores()
     train_model()

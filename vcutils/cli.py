@@ -116,16 +116,29 @@ def _parser():
     clone.add_argument("--consent", metavar="{self,permission,licence}", help="why you may clone it: it is yours, its owner allowed it, or the recordings' licence does")
     clone.add_argument("--consent-note", default="", metavar="TEXT", help="who allowed it, or which licence")
 
-    sing = command("sing", _run_sing, "Sing songs in a cloned voice: steps 4 and 5.", where)
+    knobs = argparse.ArgumentParser(add_help=False)
+    knobs.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
+    knobs.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
+    knobs.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
+    knobs.add_argument("--language", metavar="CODE", help="of lyrics or text: en-us, de, es, ja, cmn (Mandarin), ... (default: by its letters)")
+
+    sing = command("sing", _run_sing, "Sing songs in a cloned voice, from a recording or from a score: steps 4 and 5.", where, knobs)
     sing.add_argument("name", metavar="NAME", help="the voice")
-    sing.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="a recording of one voice without accompaniment; several, or a folder, if -o is a folder")
+    sing.add_argument("songs", nargs="*", type=Path, metavar="SONG", help="a recording of one voice without accompaniment; several, or a folder, if -o is a folder")
+    sing.add_argument("--score", type=Path, metavar="FILE", help="instead of a recording: a melody as MIDI or MusicXML")
+    sing.add_argument("--lyrics", type=Path, metavar="FILE", help="its words as a text file (default: those in the score)")
+    sing.add_argument("--track", metavar="N|NAME", help="which track or part of the score (default: the one with the words)")
+    sing.add_argument("--perform", action="append", default=[], metavar="NAME=VALUE", help="how the score is sung: vibrato=0.4, portamento=0.08, breath=-30, seed=1, ...; can be repeated")
     sing.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file, or a folder (default: NAME_SONG.wav here)")
     sing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
     sing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
     sing.add_argument("--balance", type=float, default=2.0, metavar="DB", help="loudness of the voice over the backing (default: %(default)s)")
-    sing.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
-    sing.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
-    sing.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
+
+    say = command("say", _run_say, "Say a text in a cloned voice.", where, knobs)
+    say.add_argument("name", metavar="NAME", help="the voice")
+    say.add_argument("text", metavar="TEXT", help="what it says")
+    say.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file (default: NAME_says.wav here)")
+    say.add_argument("--rate", type=int, default=150, metavar="N", help="words per minute (default: %(default)s)")
 
     report = command("report", _run_report, "Measure a result and write a page to listen to: step 6.", where)
     report.add_argument("name", metavar="NAME", help="the voice")
@@ -163,6 +176,10 @@ def _run_sing(args):
     options = {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant")}
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
+    if bool(args.songs) == bool(args.score):
+        raise InputError("Name either recordings to sing from or a --score, not both; see `vcutils sing --help`.")
+    if args.score:
+        return {"voice": voice.name, "songs": [_sing_score(args, voice, options)], "skipped": []}
     with tempfile.TemporaryDirectory() as unpacked:
         songs = find_recordings(args.songs, unpack_to=unpacked)
         outs = _outputs(args, songs)
@@ -178,6 +195,42 @@ def _run_sing(args):
     if not sung:
         raise InputError(f"None of the {len(songs)} songs can be sung; the first: {skipped[0]['why']}")
     return {"voice": voice.name, "songs": sung, "skipped": skipped}
+
+
+def _sing_score(args, voice, options):
+    """A score instead of a recording."""
+    from vcutils.generate import load_singer
+    from vcutils.perform import perform
+    from vcutils.score import read_score
+
+    (out,) = _outputs(args, [args.score])
+    score = read_score(args.score, lyrics=args.lyrics, language=args.language, track=args.track)
+    manner = {}
+    for item in args.perform:
+        key, _, value = item.partition("=")
+        known = perform.__kwdefaults__
+        if key not in known:
+            raise InputError(f"--perform {item}: there is no '{key}'; choose from {', '.join(known)}.")
+        try:
+            manner[key] = type(known[key])(value)
+        except ValueError as error:
+            raise InputError(f"--perform {item} does not fit; {key} is a number such as {known[key]}.") from error
+    for message in score.messages:
+        print(message)
+    return {**_sing(voice, args.score, out, song=perform(score, config=load_singer(voice)[0].config, **manner), **options), "notes": list(score.messages)}
+
+
+def _run_say(args):
+    voice = open_voice(args.name, workspace=args.workspace)
+    voice.require("train")
+    from vcutils.generate import load_singer
+    from vcutils.perform import say
+
+    args.songs = []
+    (out,) = _outputs(args, [Path("says")])
+    model, *_ = load_singer(voice)
+    song = say(args.text, config=model.config, language=args.language, rate=args.rate, f0_range=model.f0_range)
+    return {"voice": voice.name, **_sing(voice, None, out, song=song, key=0, clarity=args.clarity, retrieval=args.retrieval, formant=args.formant)}
 
 
 def _run_report(args):
@@ -256,12 +309,15 @@ def _print_evaluation(history, preview):
     print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
-def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0):
-    """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json."""
-    for path in [out, _voice_alone(out)] if backing else [out]:
-        for given, what in ((song, "the song"), (backing, "the backing")):
-            if given and path.resolve() == Path(given).resolve():
-                raise InputError(f"{path} is {what} itself; choose another name for the result.")
+def _sing(voice, path, out, *, song=None, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0):
+    """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json.
+
+    What is sung is the recording `path`, or `song` if that is made already.
+    """
+    for written in [out, _voice_alone(out)] if backing else [out]:
+        for given, what in ((path, "the song"), (backing, "the backing")):
+            if given and written.resolve() == Path(given).resolve():
+                raise InputError(f"{written} is {what} itself; choose another name for the result.")
     from vcutils.generate import convert
     from vcutils.postprocess import check_settings, export, finish
 
@@ -270,7 +326,7 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=No
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
     knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
-    sung = convert(voice, song, key=key, formant=formant, **knobs)
+    sung = convert(voice, song or path, key=key, formant=formant, **knobs)
     alone, about = finish(sung["y"], sr=sung["sr"]), {**sung["about"], "backing": None}
     if backing:
         mixed = finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)
@@ -279,7 +335,7 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=No
     export(_voice_alone(out) if backing else out, *alone, about=about)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
-    return {"output": str(out), "source": str(song), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
+    return {"output": str(out), "source": str(path or "text"), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
 
 
 def _voice_alone(out):

@@ -1,9 +1,10 @@
-"""Where the demo data is: two voices (one of them trained) and a song that come with vcutils, so that everything works offline."""
+"""Where the demo data is: two voices (one of them trained), a song, and three scores, so that everything works offline."""
 from pathlib import Path
 
 from vcutils.errors import InputError
 
 DEMO_VOICES = ("slt", "rms")  # female, male
+DEMO_SCORES = ("greensleeves", "ode_to_joy", "songbie")  # English, German, Mandarin
 
 
 def demo_voice(name="slt"):
@@ -56,6 +57,39 @@ def demo_song():
     """
     songs = _data() / "songs"
     return songs / "greensleeves.flac", songs / "greensleeves_backing.ogg"
+
+
+def demo_score(name="greensleeves"):
+    """A song as a score: the melody, its words, and what it is mixed with.
+
+    Parameters
+    ----------
+    name : {"greensleeves", "ode_to_joy", "songbie"}
+        In English, German (say so to `vcutils.score.read_score`: "de") and Mandarin.
+
+    Returns
+    -------
+    melody : Path
+        MIDI.
+    lyrics : Path
+        Text.
+    backing : Path
+        The accompaniment; 44.1 kHz, stereo.
+
+    Raises
+    ------
+    InputError
+        If there is no demo score of that name, or the demo data is missing.
+
+    Examples
+    --------
+    >>> [path.name for path in demo_score("songbie")]
+    ['songbie.mid', 'songbie.txt', 'songbie_backing.ogg']
+    """
+    if name not in DEMO_SCORES:
+        raise InputError(f"There is no demo score '{name}'; choose one of {', '.join(DEMO_SCORES)}.")
+    songs = _data() / "songs"
+    return songs / f"{name}.mid", songs / f"{name}.txt", songs / f"{name}_backing.ogg"
 
 
 def demo_model():
