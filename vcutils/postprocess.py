@@ -39,7 +39,7 @@ STYLES = {
     ),
     "pop": dict(low_cut=90.0, deess=6.0, compression=4.0, bass=-2.0, presence=3.0, air=4.0, reverb=0.9, reverb_db=-17.0, balance_db=1.0, ducking=3.0, lufs=-14.0),
     "ballad": dict(deess=6.0, compression=2.0, bass=1.0, presence=1.0, air=3.0, reverb=2.4, reverb_db=-11.0, balance_db=3.0, ducking=2.0, lufs=-14.0),
-    "choir": dict(low_cut=80.0, deess=4.0, compression=1.5, presence=-2.0, reverb=3.5, reverb_db=-5.0, balance_db=0.0, lufs=-14.0),
+    "choir": dict(low_cut=80.0, deess=4.0, compression=1.5, presence=-2.0, reverb=3.5, reverb_db=-7.0, balance_db=0.0, lufs=-14.0),
     "speech": dict(low_cut=80.0, deess=6.0, compression=4.0, bass=-3.0, presence=4.0, air=2.0, balance_db=6.0, ducking=12.0, lufs=-14.0),
 }  # fmt: skip
 
@@ -118,12 +118,12 @@ def finish(y, *, sr, backing=None, layers=(), style="plain", **settings):
     ((2, 44100), 22050, -16)
     """
     settings = check_settings(style, **settings)
-    lead = _check_sound(y, sr, "The voice", channels=(1,))
+    y = _check_sound(y, sr, "The voice", channels=(1,))
     low_cut = settings["low_cut"]
     if low_cut and low_cut >= sr / 2:
         raise InputError(f"low_cut={low_cut:g} Hz leaves nothing of a sound at {sr} Hz; choose something like 60.")
 
-    y = _polish(lead, sr, settings)
+    y = _polish(y, sr, settings)
     if len(layers) or settings["pan"] is not None or settings["reverb"]:
         y = _place(y, layers, sr, settings)
     if backing is not None:
@@ -151,7 +151,7 @@ def _polish(y, sr, settings):
 
 def _place(lead, layers, sr, settings):
     """All voices in the stereo image, in one room: [shape=(2, n)]."""
-    loudness, parts = effects.measure_loudness(lead, sr=sr), [(lead, settings["pan"] or 0.0)]
+    parts = [(lead, settings["pan"] or 0.0, 0.0)]
     for i, layer in enumerate(layers, 1):
         try:
             y, place, level_db = layer
@@ -160,17 +160,19 @@ def _place(lead, layers, sr, settings):
         for what, value, low, high in (("place", place, -1, 1), ("level", level_db, -40, 12)):
             if not isinstance(value, numbers.Real) or not low <= value <= high:
                 raise InputError(f"The {what} of layer {i} is {value}; choose {low} to {high}.")
-        y = _polish(_check_sound(y, sr, f"Layer {i}", channels=(1,)), sr, settings)
-        gain = np.float32(10 ** ((loudness + level_db - effects.measure_loudness(y, sr=sr)) / 20))
-        parts.append((gain * y, place))
-    dry = np.zeros((2, max(len(y) for y, _ in parts)), dtype=np.float32)
-    for y, place in parts:
+        parts.append((_check_sound(y, sr, f"Layer {i}", channels=(1,)), place, level_db))
+    n, loudness = max(len(y) for y, *_ in parts), effects.measure_loudness(lead, sr=sr)
+    dry, together = np.zeros((2, n), dtype=np.float32), np.zeros(n, dtype=np.float32)
+    for i, (y, place, level_db) in enumerate(parts):
+        if i:
+            y = _polish(y, sr, settings)
+            y = y * np.float32(10 ** ((loudness + level_db - effects.measure_loudness(y, sr=sr)) / 20))
         dry[:, : len(y)] += effects.pan(y, place)
+        together[: len(y)] += y
     if not settings["reverb"] or settings["reverb_db"] is None:
         return dry
-    together = sum(np.pad(y, (0, dry.shape[-1] - len(y))) for y, _ in parts)
     wet = effects.reverberate(together, sr=sr, t60=settings["reverb"], level_db=settings["reverb_db"])
-    wet[:, : dry.shape[-1]] += dry
+    wet[:, :n] += dry
     return wet
 
 

@@ -12,7 +12,7 @@ import scipy.ndimage
 import scipy.signal
 
 SILENCE_LUFS = -70.0  # ITU-R BS.1770's own gate: nothing below it counts as sound
-SIBILANCE = (5000.0, 9000.0)  # Hz: where "s" and "sh" have their energy, and vowels little
+SIBILANCE = 5000.0  # Hz: above it "s" and its like have their energy, and vowels little
 EQ_BANDS = {
     "bass": (pedalboard.LowShelfFilter, 200.0),  # Hz: where a low shelf starts to work
     "presence": (pedalboard.PeakFilter, 3500.0),  # the centre of a bell two octaves wide: the clearness of words
@@ -183,18 +183,27 @@ def reduce_noise(y, *, sr, strength=0.5):
     ).astype(np.float32)
 
 
+def _convolve(y, response):
+    """`y` [shape=(n,)] through an impulse response [shape=(m,)], piece by piece, as transforms take room: [shape=(n + m - 1,)]."""
+    out = np.zeros(len(y) + len(response) - 1, dtype=np.float32)
+    for start in range(0, len(y), _BLOCK):
+        piece = scipy.signal.oaconvolve(y[start : start + _BLOCK], response)
+        out[start : start + len(piece)] += piece
+    return out
+
+
 def deess(y, *, sr, depth_db=6.0):
     """Turn "s" and "sh" down where they stick out, and nothing else.
 
-    A zero-phase filter splits the band `SIBILANCE` off. In an "s" that band holds more power than all the rest, in a
-    vowel a hundredth of it. Where it has more than a quarter of what the rest has, it is turned down, the further the
-    more, at most by `depth_db`, and put back in its place. The level of the voice does not matter.
+    A zero-phase filter splits off what lies above `SIBILANCE`. In an "s" that is more than all the rest, in a vowel a
+    hundredth of it. Where it has more than a quarter of the power of the rest, it is turned down, the further the more,
+    at most by `depth_db`, and put back in its place. The level of the voice does not matter.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,)]
     sr : int
-        Hz; where half of it does not reach into the band, `y` comes back unchanged.
+        Hz; up to 11 kHz there is next to nothing to turn down, and `y` comes back unchanged.
     depth_db : float
 
     Returns
@@ -211,21 +220,20 @@ def deess(y, *, sr, depth_db=6.0):
     >>> float(round(20 * np.log10(deess(hiss, sr=16000).std() / hiss.std()), 1))
     -6.0
     """
-    low, high = SIBILANCE[0], min(SIBILANCE[1], 0.499 * sr)
-    if low >= 0.45 * sr:
+    if SIBILANCE >= 0.45 * sr:
         return y
-    taps = 2 * int(0.002 * sr) + 1  # 4 ms: the edges are some 800 Hz wide
-    kernel = scipy.signal.firwin(taps, (low, high) if high < 0.45 * sr else low, pass_zero=False, fs=sr).astype(np.float32)
-    band = _convolve(y, kernel)[taps // 2 :][: len(y)]  # its middle is time zero
+    taps = 2 * int(0.002 * sr) + 1  # 4 ms: the edge is some 800 Hz wide
+    kernel = scipy.signal.firwin(taps, SIBILANCE, pass_zero=False, fs=sr).astype(np.float32)
+    above = _convolve(y, kernel)[taps // 2 :][: len(y)]  # the middle of the kernel is time zero
     hop = max(1, int(0.0025 * sr))
     # over 20 ms, so that the gaps between the pulses of a deep voice do not look like an "s"
-    inside, outside = (scipy.ndimage.uniform_filter1d(_power(x, hop), 8, mode="nearest") for x in (band, y - band))
-    excess_db = 10 * np.log10((inside + 1e-12) / (0.25 * outside + 1e-12))
-    gain = _ahead(10 ** (-np.clip(excess_db, 0, depth_db) / 20), 2)
-    return (y - band * (1 - _per_sample(gain, hop, len(y)))).astype(np.float32, copy=False)
+    hiss, rest = (scipy.ndimage.uniform_filter1d(_power(x, hop), 8, mode="nearest") for x in (above, y - above))
+    excess_db = 10 * np.log10((hiss + 1e-12) / (0.25 * rest + 1e-12))
+    above *= _per_sample(10 ** (-np.clip(excess_db, 0, depth_db) / 20), hop, len(y), half=1) - 1
+    return (y + above).astype(np.float32, copy=False)
 
 
-def compress(y, *, sr, ratio=3.0, threshold_db=-6.0, attack=0.005, release=0.1):
+def compress(y, *, sr, ratio=3.0, threshold_db=0.0, attack=0.005, release=0.1):
     """Make loud notes quieter, so that soft ones can be heard over a backing.
 
     What exceeds the threshold by `ratio` dB exceeds it by 1 dB afterwards. The gain only follows the voice and looks
@@ -434,7 +442,10 @@ def reverberate(y, *, sr, t60=1.5, level_db=-14.0, seed=0):
     True
     """
     response = room_response(t60, sr=sr, seed=seed) * np.float32(10 ** (level_db / 20))
-    return np.stack([_convolve(y, side) for side in response])
+    out = np.zeros((2, len(y) + response.shape[-1] - 1), dtype=np.float32)
+    for side, echo in zip(out, response):
+        side += _convolve(y, echo)
+    return out
 
 
 def ducking_gain(voice, *, sr, depth_db=4.0):
@@ -465,8 +476,7 @@ def ducking_gain(voice, *, sr, depth_db=4.0):
     hop = max(1, int(0.01 * sr))
     level_db = 10 * np.log10(scipy.ndimage.uniform_filter1d(_power(voice, hop), 5, mode="nearest") + 1e-12)
     sounding = np.clip((level_db - measure_loudness(voice, sr=sr) + 20) / 12, 0, 1)
-    gain_db = _ahead(-depth_db * sounding, 6)  # 12 steps of 10 ms to either side
-    return _per_sample(10 ** (gain_db / 20), hop, voice.shape[-1])
+    return _per_sample(10 ** (-depth_db * sounding / 20), hop, voice.shape[-1], half=6)  # 24 stretches of 10 ms to fall and to rise
 
 
 def fade(y, *, sr, fade_in=0.0, fade_out=0.0):
@@ -538,7 +548,7 @@ def limit_peaks(y, *, sr, ceiling=-1.0, lookahead=0.02):
 
 
 def _ahead(gain, half):
-    """A gain that moves smoothly and is never above the given one: it falls `2 * half` steps before, and rises as long after."""
+    """A gain that moves smoothly and is never above the given one: it falls during `4 * half` steps before, and rises as long after."""
     gain = scipy.ndimage.minimum_filter1d(gain, 4 * half + 1, mode="nearest")
     for _ in range(2):  # two boxes make a triangle as wide as the minimum's window
         gain = scipy.ndimage.uniform_filter1d(gain, 2 * half + 1, mode="nearest")
@@ -550,8 +560,383 @@ def _power(y, hop):
     return sum(np.add.reduceat(np.square(channel), np.arange(0, len(channel), hop)) for channel in np.atleast_2d(y)) / hop
 
 
-def _per_sample(gain, hop, n):
-    """A gain for each of `n` samples, from one a stretch of `hop`, with straight lines between their middles."""
+def _per_sample(gain, hop, n, *, half):
+    """A gain for each of `n` samples, from one that each stretch of `hop` needs, without a jump."""
+    gain = _ahead(gain, half)
+    return scipy.ndimage.uniform_filter1d(np.repeat(gain.astype(np.float32), hop)[:n], hop, mode="nearest")
+
+
+def deess(y, *, sr, depth_db=6.0):
+    """Turn "s" and "sh" down where they stick out, and nothing else.
+
+    A zero-phase filter splits off what lies above `SIBILANCE`. In an "s" that is more than all the rest, in a vowel a
+    hundredth of it. Where it has more than a quarter of the power of the rest, it is turned down, the further the more,
+    at most by `depth_db`, and put back in its place. The level of the voice does not matter.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    sr : int
+        Hz; up to 11 kHz there is next to nothing to turn down, and `y` comes back unchanged.
+    depth_db : float
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+
+    References
+    ----------
+    .. [1] U. Zoelzer (ed.), "DAFX: Digital Audio Effects", 2nd ed., Wiley 2011, chapter 4.
+
+    Examples
+    --------
+    >>> hiss = 0.1 * librosa.tone(6000, sr=16000, length=16000).astype(np.float32)
+    >>> float(round(20 * np.log10(deess(hiss, sr=16000).std() / hiss.std()), 1))
+    -6.0
+    """
+    if SIBILANCE >= 0.45 * sr:
+        return y
+    taps = 2 * int(0.002 * sr) + 1  # 4 ms: the edge is some 800 Hz wide
+    kernel = scipy.signal.firwin(taps, SIBILANCE, pass_zero=False, fs=sr).astype(np.float32)
+    above = _convolve(y, kernel)[taps // 2 :][: len(y)]  # the middle of the kernel is time zero
+    hop = max(1, int(0.0025 * sr))
+    # over 20 ms, so that the gaps between the pulses of a deep voice do not look like an "s"
+    hiss, rest = (scipy.ndimage.uniform_filter1d(_power(x, hop), 8, mode="nearest") for x in (above, y - above))
+    excess_db = 10 * np.log10((hiss + 1e-12) / (0.25 * rest + 1e-12))
+    above *= _per_sample(10 ** (-np.clip(excess_db, 0, depth_db) / 20), hop, len(y), half=1) - 1
+    return (y + above).astype(np.float32, copy=False)
+
+
+def compress(y, *, sr, ratio=3.0, threshold_db=0.0, attack=0.005, release=0.1):
+    """Make loud notes quieter, so that soft ones can be heard over a backing.
+
+    What exceeds the threshold by `ratio` dB exceeds it by 1 dB afterwards. The gain only follows the voice and looks
+    nothing up ahead, so nothing is delayed. The sound gets quieter on the whole; set the loudness afterwards.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    sr : int
+        Hz.
+    ratio : float
+        1 changes nothing.
+    threshold_db : float
+        Relative to the loudness of the whole, so that it fits a quiet recording as well as a loud one.
+    attack, release : float
+        Seconds in which the gain follows a rise and a fall of the level.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+
+    References
+    ----------
+    .. [1] D. Giannoulis, M. Massberg and J. Reiss, "Digital dynamic range compressor design: a tutorial and
+       analysis", J. Audio Eng. Soc. 60(6), 2012.
+
+    Examples
+    --------
+    >>> y = librosa.tone(440, sr=16000, length=32000) * np.where(np.arange(32000) < 16000, 0.8, 0.2)  # 12 dB apart
+    >>> z = compress(y.astype(np.float32), sr=16000, ratio=3, threshold_db=-20)
+    >>> float(round(20 * np.log10(z[8000:16000].std() / z[24000:].std())))
+    4.0
+    """
+    threshold_db = measure_loudness(y, sr=sr) + threshold_db
+    return pedalboard.Compressor(threshold_db=threshold_db, ratio=ratio, attack_ms=1000 * attack, release_ms=1000 * release)(y, sr)
+
+
+def equalize(y, *, sr, bass=0.0, presence=0.0, air=0.0):
+    """Raise or lower three regions of the spectrum: the bands of `EQ_BANDS`.
+
+    Each filter runs forth and back with half the gain, so that no frequency is moved in time.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    sr : int
+        Hz; a band at or above half of it is left out.
+    bass, presence, air : float
+        dB: far below 200 Hz (half as many at 200 Hz), around 3500 Hz, far above 8000 Hz.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+
+    Examples
+    --------
+    >>> y = 0.1 * librosa.tone(3500, sr=16000, length=16000).astype(np.float32)
+    >>> float(round(20 * np.log10(equalize(y, sr=16000, presence=3, air=6).std() / y.std()), 1))
+    3.0
+    """
+    gains = {"bass": bass, "presence": presence, "air": air}
+    filters = [kind(cutoff, gains[band] / 2) for band, (kind, cutoff) in EQ_BANDS.items() if gains[band] and cutoff < sr / 2]
+    if not filters:
+        return y
+    board = pedalboard.Pedalboard(filters)
+    for _ in range(2):
+        y = np.ascontiguousarray(board(np.ascontiguousarray(y), sr)[::-1])
+    return y
+
+
+def pan(y, position):
+    """Place a mono sound between the left and the right loudspeaker, with the same power wherever it stands.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    position : float
+        -1 is left, 0 the middle, 1 right.
+
+    Returns
+    -------
+    np.ndarray [shape=(2, n)]
+
+    Examples
+    --------
+    >>> pan(np.ones(1), -1).round(3).T.tolist(), pan(np.ones(1), 0).round(3).T.tolist()
+    ([[1.0, 0.0]], [[0.707, 0.707]])
+    """
+    angle = (position + 1) * np.pi / 4
+    return np.stack([y * np.float32(np.cos(angle)), y * np.float32(np.sin(angle))])
+
+
+def room_response(t60, *, sr, predelay=0.02, seed=0):
+    """What two microphones in a room would hear of a clap: the impulse response of a room that was never built.
+
+    After a pause, a dozen early reflections from walls at either side, and then so many echoes that they are noise
+    which dies away, treble sooner than bass. The clap itself is not in it.
+
+    Parameters
+    ----------
+    t60 : float
+        Reverberation time: seconds in which the echo falls by 60 dB, in the octaves at 500 and 1000 Hz.
+    sr : int
+        Hz.
+    predelay : float
+        Seconds until the first echo: how far away the walls are.
+    seed : int
+
+    Returns
+    -------
+    np.ndarray [shape=(2, n)]
+        Left and right; its energy is 1.
+
+    References
+    ----------
+    .. [1] J. A. Moorer, "About this reverberation business", Computer Music Journal 3(2), 1979.
+
+    Examples
+    --------
+    >>> response = room_response(1.0, sr=16000)
+    >>> response.shape, bool(abs(measure_t60(response, sr=16000) - 1) < 0.1)
+    ((2, 19520), True)
+    """
+    rng = np.random.default_rng(seed)
+    start, n = int(predelay * sr), int(max(_DECAY.values()) * t60 * sr)
+    spectrum = scipy.fft.rfft(rng.standard_normal((2, n)))
+    octave = np.log2(np.maximum(scipy.fft.rfftfreq(n, 1 / sr), 1.0))
+    t, tail = np.arange(n) / sr, 0.0
+    for share, factor in zip(np.eye(len(_DECAY)), _DECAY.values()):  # neighbouring bands overlap and add up to one
+        tail = tail + scipy.fft.irfft(spectrum * np.interp(octave, np.log2(list(_DECAY)), share), n) * 10 ** (-3 * t / t60 / factor)
+    response = np.zeros((2, start + n), dtype=np.float32)
+    response[:, start:] = tail / np.sqrt(np.sum(tail**2))
+    last = min(int(0.06 * sr), n)
+    for side in response:
+        when = rng.integers(last, size=12)
+        side[start + when] += 0.2 * rng.choice([-1, 1], 12) * 10 ** (-3 * when / sr / t60)  # they lose as much on their way as the rest
+    return response / np.sqrt(np.sum(response**2))
+
+
+def measure_t60(response, *, sr):
+    """The reverberation time of an impulse response.
+
+    Schroeder's integral, the energy that is still to come, falls along a straight line if the echo dies away evenly.
+    The line from -5 to -35 dB is prolonged to 60 dB; the mean over channels and over the octaves at 500 and 1000 Hz
+    is the figure that is given for a room.
+
+    Parameters
+    ----------
+    response : np.ndarray [shape=(n,) or (n_channels, n)]
+    sr : int
+        Hz.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    References
+    ----------
+    .. [1] M. R. Schroeder, "New method of measuring reverberation time", JASA 37(3), 1965.
+    .. [2] ISO 3382-1, "Measurement of room acoustic parameters", 2009.
+
+    Examples
+    --------
+    >>> decay = np.random.default_rng(0).standard_normal(16000) * 10 ** (-3 * np.arange(16000) / 16000 / 0.5)
+    >>> bool(abs(measure_t60(decay, sr=16000) - 0.5) < 0.05)
+    True
+    """
+    times = []
+    for centre in (500, 1000):
+        octave = scipy.signal.butter(3, (centre / np.sqrt(2), centre * np.sqrt(2)), "bandpass", fs=sr, output="sos")
+        for channel in np.atleast_2d(response):
+            to_come = np.cumsum(scipy.signal.sosfilt(octave, channel)[::-1] ** 2)[::-1]
+            level = librosa.power_to_db(to_come, ref=to_come[0], top_db=None, amin=1e-30)
+            part = np.flatnonzero((level <= -5) & (level >= -35))
+            times.append(-60 / np.polyfit(part / sr, level[part], 1)[0])
+    return float(np.mean(times))
+
+
+def reverberate(y, *, sr, t60=1.5, level_db=-14.0, seed=0):
+    """What comes back from the walls when a sound is played in a room: the echo alone.
+
+    Add it to the sound, which thereby stays where it is.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)]
+    sr : int
+        Hz.
+    t60, seed
+        As in `room_response`.
+    level_db : float
+        Power of the echo relative to that of the sound. Below -20 it is felt rather than heard; 0 is a church, seen
+        from the last row.
+
+    Returns
+    -------
+    np.ndarray [shape=(2, n + m)]
+        Longer than `y` by the room's impulse response.
+
+    Examples
+    --------
+    >>> y = np.random.default_rng(0).standard_normal(32000).astype(np.float32)
+    >>> wet = reverberate(y, sr=16000, t60=0.5, level_db=-10)
+    >>> bool(abs(10 * np.log10(np.sum(wet**2) / np.sum(y**2)) + 10) < 1)
+    True
+    """
+    response = room_response(t60, sr=sr, seed=seed) * np.float32(10 ** (level_db / 20))
+    out = np.zeros((2, len(y) + response.shape[-1] - 1), dtype=np.float32)
+    for side, echo in zip(out, response):
+        side += _convolve(y, echo)
+    return out
+
+
+def ducking_gain(voice, *, sr, depth_db=4.0):
+    """The gain that makes a backing step aside while a voice sounds, and come back in its pauses.
+
+    It falls with the level of the voice: from 20 dB below its loudness, where nothing happens, to 8 dB below and above,
+    where the gain is `-depth_db`. It moves within a quarter of a second, and begins before the voice does.
+
+    Parameters
+    ----------
+    voice : np.ndarray [shape=(n,) or (n_channels, n)]
+    sr : int
+        Hz.
+    depth_db : float
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        Factors to multiply the backing with.
+
+    Examples
+    --------
+    >>> voice = librosa.tone(440, sr=16000, length=48000) * (np.arange(48000) < 24000)
+    >>> gain = ducking_gain(voice, sr=16000, depth_db=6)
+    >>> (20 * np.log10(gain[[12000, 40000]])).round(1).tolist()
+    [-6.0, 0.0]
+    """
+    hop = max(1, int(0.01 * sr))
+    level_db = 10 * np.log10(scipy.ndimage.uniform_filter1d(_power(voice, hop), 5, mode="nearest") + 1e-12)
+    sounding = np.clip((level_db - measure_loudness(voice, sr=sr) + 20) / 12, 0, 1)
+    return _per_sample(10 ** (-depth_db * sounding / 20), hop, voice.shape[-1], half=6)  # 24 stretches of 10 ms to fall and to rise
+
+
+def fade(y, *, sr, fade_in=0.0, fade_out=0.0):
+    """Rise from silence at the start and sink into it at the end, along half a cosine.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(..., n)]
+    sr : int
+        Hz.
+    fade_in, fade_out : float
+        Seconds; together at most the whole sound is used.
+
+    Returns
+    -------
+    np.ndarray [shape=(..., n)]
+
+    Examples
+    --------
+    >>> fade(np.ones(5), sr=1, fade_in=2, fade_out=2).tolist()
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    y = np.array(y, dtype=np.float32)
+    for seconds, end in ((fade_in, y), (fade_out, y[..., ::-1])):
+        n = min(int(np.ceil(seconds * sr)), y.shape[-1])
+        end[..., :n] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(n) / sr / (seconds or 1))
+    return y
+
+
+def limit_peaks(y, *, sr, ceiling=-1.0, lookahead=0.02):
+    """Turn the gain down around peaks, smoothly, so that no true peak exceeds the ceiling.
+
+    The gain each sample needs is known beforehand. Its minimum over a window, averaged over a window of the same
+    length, is never above what is needed and has no corner that would click. Nothing is delayed.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,) or (n_channels, n)]
+        All channels get the same gain, so that the stereo image stays.
+    sr : int
+        Hz.
+    ceiling : float
+        dBTP.
+    lookahead : float
+        Seconds before and after a peak over which the gain moves.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,) or (n_channels, n)]
+
+    References
+    ----------
+    .. [1] D. Giannoulis, M. Massberg and J. Reiss, "Digital dynamic range compressor design: a tutorial and
+       analysis", J. Audio Eng. Soc. 60(6), 2012.
+
+    Examples
+    --------
+    >>> y = 2 * librosa.tone(440, sr=16000, length=16000)
+    >>> round(true_peak(limit_peaks(y, sr=16000)), 1)
+    -1.0
+    """
+    top = 10 ** (ceiling / 20)
+    needed = np.minimum(1.0, top / np.maximum(_peaks(y), 1e-9))
+    if needed.min() == 1.0:
+        return y
+    y = (y * _ahead(needed, max(1, int(lookahead * sr) // 2))).astype(np.float32, copy=False)
+    y *= min(1.0, 10 ** ((ceiling - true_peak(y)) / 20))  # a moving gain can lift a peak between samples by a hair
+    return y
+
+
+def _ahead(gain, half):
+    """A gain that moves smoothly and is never above the given one: it falls during `4 * half` steps before, and rises as long after."""
+    gain = scipy.ndimage.minimum_filter1d(gain, 4 * half + 1, mode="nearest")
+    for _ in range(2):  # two boxes make a triangle as wide as the minimum's window
+        gain = scipy.ndimage.uniform_filter1d(gain, 2 * half + 1, mode="nearest")
+    return gain
+
+
+def _power(y, hop):
+    """Mean square of each stretch of `hop` samples, summed over the channels."""
+    return sum(np.add.reduceat(np.square(channel), np.arange(0, len(channel), hop)) for channel in np.atleast_2d(y)) / hop
+
+
+def _per_sample(gain, hop, n, *, half):
+    """A gain for each of `n` samples, from one that each stretch of `hop` needs, without a jump."""
+    gain = _ahead(gain, half)
     return scipy.ndimage.uniform_filter1d(np.repeat(gain.astype(np.float32), hop)[:n], hop, mode="nearest")
 
 
