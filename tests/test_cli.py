@@ -123,7 +123,7 @@ def test_sing_refuses_bad_songs_and_writes_nothing(workspace, song, tmp_path, ca
 
 @pytest.mark.parametrize("more, word", [
     (["--key", "high"], "high"), (["--key", "99"], "99"), (["--clarity", "2"], "clarity"), (["--retrieval", "2"], "retrieval"), (["--formant", "x"], "--formant"),
-    (["-o", "out.mp3"], "out.mp3"), (["-o", "out"], "out"),
+    (["-o", "out.mp3"], "out.mp3"), (["-o", "out"], "out"), (["--style", "rock"], "no style 'rock'"),
 ])
 def test_sing_refuses_options_out_of_range(workspace, song, tmp_path, capsys, monkeypatch, more, word):
     monkeypatch.chdir(tmp_path)
@@ -222,14 +222,15 @@ def test_sing_writes_a_marked_file_of_the_songs_length(workspace, song, tmp_path
 def test_sing_with_a_backing_keeps_the_voice_alone_beside_the_mix(workspace, song, tmp_path, capsys):
     backing = save_audio(tmp_path / "backing.ogg", 0.1 * np.random.default_rng(0).standard_normal((2, 6 * 44100)), 44100)
     out = tmp_path / "cover.flac"
-    assert main(["sing", "anna", str(song), "-o", str(out), "--backing", str(backing), "--workspace", str(workspace), "--json"]) == 0
+    assert main(["sing", "anna", str(song), "-o", str(out), "--backing", str(backing), "--style", "speech", "--workspace", str(workspace), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["songs"][0]["output"] == str(out) and result["songs"][0]["key"] % 12 == 0  # another key would clash
     assert load_audio(out, mono=False)[0].shape == (2, 6 * 44100)
     alone, sr = load_audio(tmp_path / "cover_voice.flac", mono=False)
     assert alone.shape == (1, 5 * sr)
-    noted = [json.loads((tmp_path / f"{name}.flac.json").read_text(encoding="utf-8"))["backing"] for name in ("cover", "cover_voice")]
-    assert noted[0]["sha256"] == sha256(backing) and noted[1] is None
+    mix, voice = (json.loads((tmp_path / f"{name}.flac.json").read_text(encoding="utf-8")) for name in ("cover", "cover_voice"))
+    assert mix["backing"]["sha256"] == sha256(backing) and voice["backing"] is None
+    assert mix["settings"]["style"] == "speech" and mix["settings"]["balance"] == 6  # the style's own
 
     page = tmp_path / "page.html"
     assert main(["report", "anna", str(out), "--source", str(song), "--page", str(page), "--workspace", str(workspace), "--json"]) == 0

@@ -132,7 +132,8 @@ def _parser():
     sing.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file, or a folder (default: NAME_SONG.wav here)")
     sing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
     sing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
-    sing.add_argument("--balance", type=float, default=2.0, metavar="DB", help="loudness of the voice over the backing (default: %(default)s)")
+    sing.add_argument("--balance", type=float, metavar="DB", help="loudness of the voice over the backing (default: the style's; plain has 2)")
+    sing.add_argument("--style", default="plain", metavar="STYLE", help="plain, pop, ballad, choir or speech: tone, compression, reverb and ducking (default: %(default)s)")
 
     say = command("say", _run_say, "Say a text in a cloned voice.", where, knobs)
     say.add_argument("name", metavar="NAME", help="the voice")
@@ -173,7 +174,7 @@ def _run_sing(args):
     from vcutils.collect import find_recordings
     from vcutils.dsp.audio import load_audio
 
-    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant")}
+    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "style", "clarity", "retrieval", "formant")}
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
     if bool(args.songs) == bool(args.score):
@@ -309,7 +310,7 @@ def _print_evaluation(history, preview):
     print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
-def _sing(voice, path, out, *, song=None, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0):
+def _sing(voice, path, out, *, song=None, key="auto", backing=None, balance=None, style="plain", clarity=None, retrieval=None, formant=0.0):
     """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json.
 
     What is sung is the recording `path`, or `song` if that is made already.
@@ -321,18 +322,21 @@ def _sing(voice, path, out, *, song=None, key="auto", backing=None, balance=2.0,
     from vcutils.generate import convert
     from vcutils.postprocess import check_settings, export, finish
 
-    check_settings(balance_db=balance)  # before the song is sung, which may take long
+    finishing = {} if balance is None else {"balance_db": balance}
+    balance = check_settings(style, **finishing)["balance_db"]  # before the song is sung, which may take long
     began = time.monotonic()
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
     knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
     sung = convert(voice, song or path, key=key, formant=formant, **knobs)
-    alone, about = finish(sung["y"], sr=sung["sr"]), {**sung["about"], "backing": None}
+    about = {**sung["about"], "backing": None}
+    styled = {**about, "settings": {**about["settings"], "style": style}}
+    track = finish(sung["y"], sr=sung["sr"], backing=backing, style=style, **finishing)
     if backing:
-        mixed = finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)
-        settings = {**about["settings"], "balance": balance}
-        export(out, *mixed, about={**about, "backing": {"file": backing.name, "sha256": sha256(backing)}, "settings": settings})
-    export(_voice_alone(out) if backing else out, *alone, about=about)
+        styled["settings"]["balance"] = balance
+        styled["backing"] = {"file": backing.name, "sha256": sha256(backing)}
+        export(_voice_alone(out), *finish(sung["y"], sr=sung["sr"]), about=about)  # plain, to be measured or mixed elsewhere
+    export(out, *track, about=styled)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(path or "text"), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}

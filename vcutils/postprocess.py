@@ -1,14 +1,24 @@
 """Step 5: from the converted voice to a finished track.
 
-The order of the chain, and why:
+The order of the chain, and why. For each voice, the lead and further ones:
 
 1. noise reduction: first, while voice and noise still stand in the relation in which they came
 2. high-pass: rumble would count as loudness and take headroom, and nobody hears it
-3. mix with the backing: what follows must know the whole
-4. fades: they are part of what is heard, so loudness is measured with them
-5. loudness and peaks: last, so that the file that leaves holds both
+3. de-esser: before the compressor, which would answer to the "s" as if it were a loud note
+4. compressor: after all that is unwanted has gone, or it would bring it up
+5. equalizer: after the compressor, which would work against what it raises
+
+Then for all together:
+
+6. stereo placement: each voice gets its place once its sound is settled
+7. reverb: after the compressor, which would pull the echo up in every pause; one room for all voices
+8. mix with the backing, which ducks before it is added: what follows must know the whole
+9. fades: they are part of what is heard, so loudness is measured with them
+10. loudness and peaks: last, so that the file that leaves holds both
 """
 import datetime
+import difflib
+import numbers
 from pathlib import Path
 
 import librosa
@@ -21,47 +31,77 @@ from vcutils.dsp.features import highpass
 from vcutils.errors import InputError
 from vcutils.files import read_json, write_json
 
+# Each style is the plain one and what it changes. -14 LUFS is what the large streaming services turn music down to.
+STYLES = {
+    "plain": dict(
+        noise_reduction=0.5, low_cut=60.0, deess=None, compression=None, bass=None, presence=None, air=None, pan=None, reverb=None, reverb_db=-14.0,
+        balance_db=2.0, ducking=None, fade_in=0.01, fade_out=0.05, lufs=-16.0, ceiling=-1.0,
+    ),
+    "pop": dict(low_cut=90.0, deess=6.0, compression=4.0, bass=-2.0, presence=3.0, air=4.0, reverb=0.9, reverb_db=-17.0, balance_db=1.0, ducking=3.0, lufs=-14.0),
+    "ballad": dict(deess=6.0, compression=2.0, bass=1.0, presence=1.0, air=3.0, reverb=2.4, reverb_db=-11.0, balance_db=3.0, ducking=2.0, lufs=-14.0),
+    "choir": dict(low_cut=80.0, deess=4.0, compression=1.5, presence=-2.0, reverb=3.5, reverb_db=-7.0, balance_db=0.0, lufs=-14.0),
+    "speech": dict(low_cut=80.0, deess=6.0, compression=4.0, bass=-3.0, presence=4.0, air=2.0, balance_db=6.0, ducking=12.0, lufs=-14.0),
+}  # fmt: skip
 
-def finish(
-    y, *, sr, backing=None, balance_db=2.0, noise_reduction=0.5, low_cut=60.0, fade_in=0.01, fade_out=0.05, lufs=-16.0, ceiling=-1.0
-):
-    """Clean a voice, lay it over a backing track and bring it to a publishable level.
 
-    Every effect can be left out with None or False. The voice is never moved in time.
+def finish(y, *, sr, backing=None, layers=(), style="plain", **settings):
+    """Clean a voice, give it its sound and its room, lay it over a backing track and bring it to a publishable level.
+
+    Every effect can be left out with None or False. No voice is ever moved in time.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n,)]
-        The voice, mono.
+        The voice, mono: the lead.
     sr : int
         Its rate in Hz.
     backing : str, Path or (np.ndarray [shape=(m,) or (n_channels, m)], int), optional
         A sound file, or samples and their rate. It starts together with the voice.
-    balance_db : float
-        Loudness of the voice over the backing in LU. Popular music has about 1 dB since 1975, more for a solo
-        singer [1]_.
-    noise_reduction : float or None
+    layers : sequence of (np.ndarray [shape=(k,)], float, float)
+        Further voices, such as doubles and harmonies: samples at the same rate, which start together with the lead;
+        the place from -1 (left) to 1 (right); the loudness relative to the lead in dB. They go through the same effects.
+    style : str
+        A name in `STYLES`: where settings that are not given come from. The defaults below are those of "plain".
+    noise_reduction : float or None, default=0.5
         Strength from 0 to 1, see `vcutils.dsp.effects.reduce_noise` for what it was measured to do.
-    low_cut : float or None
+    low_cut : float or None, default=60
         High-pass cutoff in Hz. The lowest note of most basses, E2, has 82 Hz.
-    fade_in, fade_out : float or None
+    deess : float or None, default=None
+        By how many dB at most "s" and "sh" are turned down, see `vcutils.dsp.effects.deess`.
+    compression : float or None, default=None
+        Ratio, see `vcutils.dsp.effects.compress`.
+    bass, presence, air : float or None, default=None
+        dB, see `vcutils.dsp.effects.equalize`.
+    pan : float or None, default=None
+        The place of the lead from -1 (left) to 1 (right); None is the middle.
+    reverb : float or None, default=None
+        Reverberation time in seconds, see `vcutils.dsp.effects.reverberate`.
+    reverb_db : float or None, default=-14
+        Power of the echo relative to the voices in dB.
+    balance_db : float or None, default=2
+        Loudness of the voices over the backing in LU; None leaves both as they come. Popular music has about 1 dB
+        since 1975, more for a solo singer [1]_.
+    ducking : float or None, default=None
+        By how many dB the backing is turned down while a voice sounds, see `vcutils.dsp.effects.ducking_gain`.
+    fade_in, fade_out : float or None, default=0.01, 0.05
         Seconds. The defaults only prevent a click.
-    lufs : float or None
+    lufs : float or None, default=-16
         Loudness; -16 LUFS is what the AES recommends for music that is streamed [2]_.
-    ceiling : float or None
+    ceiling : float or None, default=-1
         Highest true peak in dBTP; 1 dB of room for lossy coding. None may leave peaks above full scale.
 
     Returns
     -------
-    y : np.ndarray [shape=(n,) or (2, max(n, m))], float32
-        Mono without a backing track, stereo with one, which lasts as long as the longer of the two.
+    y : np.ndarray [shape=(n,) or (2, l)], float32
+        Stereo with a backing, layers, a place or reverb, else mono. It lasts as long as the longest of all parts; the
+        reverb rings on after the last voice.
     sr : int
         The higher of the two rates.
 
     Raises
     ------
     InputError
-        If the voice or the backing is silent, not finite or has an unfit shape, or a setting is out of range.
+        If a voice or the backing is silent, not finite or has an unfit shape, or a setting is unknown or out of range.
 
     References
     ----------
@@ -77,38 +117,88 @@ def finish(
     >>> y.shape, sr, round(effects.measure_loudness(y, sr=sr))
     ((2, 44100), 22050, -16)
     """
-    check_settings(
-        balance_db=balance_db, noise_reduction=noise_reduction, low_cut=low_cut,
-        fade_in=fade_in, fade_out=fade_out, lufs=lufs, ceiling=ceiling,
-    )  # fmt: skip
+    settings = check_settings(style, **settings)
     y = _check_sound(y, sr, "The voice", channels=(1,))
+    low_cut = settings["low_cut"]
     if low_cut and low_cut >= sr / 2:
         raise InputError(f"low_cut={low_cut:g} Hz leaves nothing of a sound at {sr} Hz; choose something like 60.")
 
-    if noise_reduction:
-        y = effects.reduce_noise(y, sr=sr, strength=noise_reduction)
-    if low_cut:
-        y = highpass(y, sr=sr, cutoff=low_cut)
+    y = _polish(y, sr, settings)
+    if len(layers) or settings["pan"] is not None or settings["reverb"]:
+        y = _place(y, layers, sr, settings)
     if backing is not None:
-        name = str(backing) if isinstance(backing, (str, Path)) else "The backing track"
-        track, track_sr = load_audio(backing, mono=False) if isinstance(backing, (str, Path)) else backing
-        track = _check_sound(track, track_sr, name, channels=(1, 2))
-        voice_sr, sr = sr, max(sr, track_sr)
-        y, track = (librosa.resample(x, orig_sr=old, target_sr=sr) if old != sr else x for x, old in ((y, voice_sr), (track, track_sr)))
-        y = effects.mix(y, track, sr=sr, balance_db=balance_db)
-    y = effects.fade(y, sr=sr, fade_in=fade_in or 0, fade_out=fade_out or 0)
-    ceiling = None if ceiling is False else ceiling  # 0 dBTP is a ceiling, False is none
-    if lufs:
-        y = effects.set_loudness(y, sr=sr, lufs=lufs, ceiling=ceiling)
-    elif ceiling is not None:
-        y = effects.limit_peaks(y, sr=sr, ceiling=ceiling)
+        y, sr = _mix(y, sr, backing, settings)
+    y = effects.fade(y, sr=sr, fade_in=settings["fade_in"] or 0, fade_out=settings["fade_out"] or 0)
+    if settings["lufs"]:
+        y = effects.set_loudness(y, sr=sr, lufs=settings["lufs"], ceiling=settings["ceiling"])
+    elif settings["ceiling"] is not None:
+        y = effects.limit_peaks(y, sr=sr, ceiling=settings["ceiling"])
     return y, sr
 
 
+def _polish(y, sr, settings):
+    """The effects that each voice gets for itself."""
+    if settings["noise_reduction"]:
+        y = effects.reduce_noise(y, sr=sr, strength=settings["noise_reduction"])
+    if settings["low_cut"]:
+        y = highpass(y, sr=sr, cutoff=settings["low_cut"])
+    if settings["deess"]:
+        y = effects.deess(y, sr=sr, depth_db=settings["deess"])
+    if settings["compression"]:
+        y = effects.compress(y, sr=sr, ratio=settings["compression"])
+    return effects.equalize(y, sr=sr, **{band: settings[band] or 0.0 for band in effects.EQ_BANDS})
+
+
+def _place(lead, layers, sr, settings):
+    """All voices in the stereo image, in one room: [shape=(2, n)]."""
+    parts = [(lead, settings["pan"] or 0.0, 0.0)]
+    for i, layer in enumerate(layers, 1):
+        try:
+            y, place, level_db = layer
+        except (TypeError, ValueError):
+            raise InputError(f"Layer {i} must be (samples, place, level in dB), such as (harmony, -0.5, -6).") from None
+        for what, value, low, high in (("place", place, -1, 1), ("level", level_db, -40, 12)):
+            if not isinstance(value, numbers.Real) or not low <= value <= high:
+                raise InputError(f"The {what} of layer {i} is {value}; choose {low} to {high}.")
+        parts.append((_check_sound(y, sr, f"Layer {i}", channels=(1,)), place, level_db))
+    n, loudness = max(len(y) for y, *_ in parts), effects.measure_loudness(lead, sr=sr)
+    dry, together = np.zeros((2, n), dtype=np.float32), np.zeros(n, dtype=np.float32)
+    for i, (y, place, level_db) in enumerate(parts):
+        if i:
+            y = _polish(y, sr, settings)
+            y = y * np.float32(10 ** ((loudness + level_db - effects.measure_loudness(y, sr=sr)) / 20))
+        dry[:, : len(y)] += effects.pan(y, place)
+        together[: len(y)] += y
+    if not settings["reverb"] or settings["reverb_db"] is None:
+        return dry
+    wet = effects.reverberate(together, sr=sr, t60=settings["reverb"], level_db=settings["reverb_db"])
+    wet[:, :n] += dry
+    return wet
+
+
+def _mix(y, sr, backing, settings):
+    """The voices over the backing, and the higher rate of the two."""
+    name = str(backing) if isinstance(backing, (str, Path)) else "The backing track"
+    track, track_sr = load_audio(backing, mono=False) if isinstance(backing, (str, Path)) else backing
+    track = _check_sound(track, track_sr, name, channels=(1, 2))
+    voice_sr, sr = sr, max(sr, track_sr)
+    y, track = (librosa.resample(x, orig_sr=old, target_sr=sr) if old != sr else x for x, old in ((y, voice_sr), (track, track_sr)))
+    return effects.mix(y, track, sr=sr, balance_db=settings["balance_db"], ducking_db=settings["ducking"]), sr
+
+
 _RANGES = {
-    "balance_db": (-40, 40, "LU"),
     "noise_reduction": (0, 1, ""),
     "low_cut": (10, 1000, "Hz"),
+    "deess": (0, 24, "dB"),
+    "compression": (1, 20, ""),
+    "bass": (-12, 12, "dB"),
+    "presence": (-12, 12, "dB"),
+    "air": (-12, 12, "dB"),
+    "pan": (-1, 1, ""),
+    "reverb": (0.1, 10, "s"),
+    "reverb_db": (-40, 10, "dB"),
+    "balance_db": (-40, 40, "LU"),
+    "ducking": (0, 24, "dB"),
     "fade_in": (0, 60, "s"),
     "fade_out": (0, 60, "s"),
     "lufs": (-40, -6, "LUFS"),
@@ -116,29 +206,46 @@ _RANGES = {
 }
 
 
-def check_settings(**settings):
-    """Refuse settings of `finish` that are out of range, before work is done in vain.
+def check_settings(style="plain", **settings):
+    """All settings of `finish`; what cannot be is refused, before work is done in vain.
 
     Parameters
     ----------
+    style : str
+        A name in `STYLES`.
     **settings
-        Any of the numbers that `finish` takes, by name.
+        Any of the settings that `finish` takes, by name; they win over the style.
+
+    Returns
+    -------
+    dict
+        Every setting, with None for each effect that is left out.
 
     Raises
     ------
     InputError
-        If one is out of range.
+        If the style or a setting is unknown, or one is out of range.
 
     Examples
     --------
+    >>> check_settings("pop", reverb=None)["lufs"]
+    -14.0
     >>> check_settings(balance_db=100)
     Traceback (most recent call last):
     vcutils.errors.InputError: balance_db=100 is out of range; choose -40 to 40 LU, or None to leave it out.
     """
+    if style not in STYLES:
+        raise InputError(f"There is no style '{style}'; choose one of {', '.join(STYLES)}.")
     for key, value in settings.items():
-        low, high, unit = _RANGES[key]
-        if value is not None and value is not False and not low <= value <= high:
-            raise InputError(f"{key}={value} is out of range; choose {low} to {high} {unit}".rstrip() + ", or None to leave it out.")
+        if key not in _RANGES:
+            near = difflib.get_close_matches(key, _RANGES, 1)
+            raise InputError(f"There is no setting '{key}'" + (f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(_RANGES)}."))
+        if value is not None and value is not False:
+            low, high, unit = _RANGES[key]
+            if not isinstance(value, numbers.Real) or not low <= value <= high:
+                raise InputError(f"{key}={value} is out of range; choose {low} to {high} {unit}".rstrip() + ", or None to leave it out.")
+    settings = {**STYLES["plain"], **STYLES[style], **settings}
+    return {key: None if value is False else value for key, value in settings.items()}  # 0 dBTP is a ceiling, False is none
 
 
 def _check_sound(y, sr, name, *, channels):
