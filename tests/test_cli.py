@@ -11,9 +11,10 @@ import soundfile as sf
 
 import vcutils.collect
 from vcutils.cli import main
-from vcutils.demo import demo_song, demo_voice
+from vcutils.demo import demo_score, demo_song, demo_voice
 from vcutils.dsp.audio import load_audio, save_audio
 from vcutils.files import sha256
+from vcutils.postprocess import read_provenance
 
 pytestmark = pytest.mark.integration
 TINY = ["--preset", "smoke", "--set", "steps=4", "--set", "gan_steps=2", "--set", "evaluate_every=3"]
@@ -304,3 +305,46 @@ def test_help_is_fast_and_loads_neither_tensorflow_nor_librosa():
 def test_the_module_is_the_command():
     said = subprocess.run([sys.executable, "-m", "vcutils", "sing", "nobody", "x.wav"], capture_output=True, text=True)
     assert said.returncode == 2 and said.stdout == "" and said.stderr.count("\n") == 1 and "Traceback" not in said.stderr
+
+
+# ---- a score, a text
+
+
+def test_sing_from_a_score(workspace, tmp_path, capsys):
+    melody, words, backing = demo_score("songbie")
+    out = tmp_path / "cover.wav"
+    argv = ["sing", "anna", "--score", melody, "--lyrics", words, "--backing", backing, "--perform", "vibrato=0.4", "-o", out, "--workspace", workspace, "--json"]
+    assert main(list(map(str, argv))) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["songs"][0]["source"] == str(melody) and told["songs"][0]["key"] % 12 == 0
+    about = read_provenance(out)
+    assert about["synthetic"] and about["source"]["file"] == "songbie.mid" and about["source"]["language"] == "cmn"
+    assert about["source"]["performance"]["vibrato"] == 0.4
+    y, sr = load_audio(out, mono=False)
+    assert y.shape[-1] == load_audio(backing, mono=False)[0].shape[-1]
+    alone, _ = load_audio(out.with_stem("cover_voice"))
+    assert np.abs(alone).max() > 0.05
+
+
+def test_say(workspace, tmp_path, capsys):
+    out = tmp_path / "hello.wav"
+    assert main(["say", "anna", "Good morning.", "-o", str(out), "--workspace", str(workspace)]) == 0
+    assert read_provenance(out)["source"] == {"text": "Good morning."}
+    y, sr = load_audio(out)
+    assert 0.3 < len(y) / sr < 3 and np.abs(y).max() > 0.05
+
+
+def test_scores_and_texts_that_cannot_be_sung(workspace, song, tmp_path, capsys):
+    melody, words, _ = demo_score("songbie")
+    where = ["--workspace", workspace, "-o", tmp_path / "out.wav"]
+    refuse(["sing", "anna", song, "--score", melody, *where], capsys, "not both")
+    refuse(["sing", "anna", *where], capsys, "--score")
+    refuse(["sing", "anna", "--score", tmp_path / "no.mid", *where], capsys, "no.mid", "does not exist")
+    refuse(["sing", "anna", "--score", melody, *where], capsys, "songbie.mid", "holds no words")
+    refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--language", "xx", *where], capsys, "no language 'xx'")
+    refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "tremolo=1", *where], capsys, "no 'tremolo'", "vibrato")
+    refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "vibrato=much", *where], capsys, "vibrato is a number")
+    refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "vibrato=9", *where], capsys, "vibrato is 9.0; it must be between 0 and 2")
+    refuse(["say", "anna", "...", *where], capsys, "nothing to say")
+    refuse(["say", "nobody", "hello", *where], capsys, "nobody")
+    assert list(tmp_path.iterdir()) == []

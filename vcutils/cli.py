@@ -201,7 +201,7 @@ def _run_sing(args):
 def _sing_score(args, voice, options):
     """A score instead of a recording."""
     from vcutils.generate import load_singer
-    from vcutils.perform import perform
+    from vcutils.perform import CLARITY, perform
     from vcutils.score import read_score
 
     (out,) = _outputs(args, [args.score])
@@ -218,6 +218,7 @@ def _sing_score(args, voice, options):
             raise InputError(f"--perform {item} does not fit; {key} is a number such as {known[key]}.") from error
     for message in score.messages:
         print(message)
+    options["clarity"] = CLARITY if args.clarity is None else args.clarity
     return {**_sing(voice, args.score, out, song=perform(score, config=load_singer(voice)[0].config, **manner), **options), "notes": list(score.messages)}
 
 
@@ -225,13 +226,13 @@ def _run_say(args):
     voice = open_voice(args.name, workspace=args.workspace)
     voice.require("train")
     from vcutils.generate import load_singer
-    from vcutils.perform import say
+    from vcutils.perform import CLARITY, say
 
     args.songs = []
     (out,) = _outputs(args, [Path("says")])
     model, *_ = load_singer(voice)
     song = say(args.text, config=model.config, language=args.language, rate=args.rate, f0_range=model.f0_range)
-    return {"voice": voice.name, **_sing(voice, None, out, song=song, key=0, clarity=args.clarity, retrieval=args.retrieval, formant=args.formant)}
+    return {"voice": voice.name, **_sing(voice, None, out, song=song, key=0, clarity=CLARITY if args.clarity is None else args.clarity, retrieval=args.retrieval, formant=args.formant)}
 
 
 def _run_report(args):

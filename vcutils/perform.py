@@ -5,7 +5,7 @@ on its note and is held in its middle, consonants keep their length and come bef
 breaths are made here. No sound is made on the way: the generator sings it.
 """
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import librosa
 import numpy as np
@@ -19,6 +19,7 @@ from vcutils.generate import Song, read_song
 from vcutils.score import HELD
 
 PAUSE = 0.15  # s; a shorter gap between notes is sung through
+CLARITY = 0.2  # for `convert`: less than for a person, as what eSpeak's envelope adds besides clear words is a machine
 RATE = 130  # words a minute at which eSpeak speaks: slow enough for full vowels
 DAMPING = 0.7  # of the pitch's movement to a new note; it overshoots by a twentieth, less than the singers of [1] in `perform` did
 NATURAL_DB = 8.686  # dB in a unit of the natural logarithm of an amplitude
@@ -55,11 +56,12 @@ def perform(
     Returns
     -------
     vcutils.generate.Song
+        Sing it with ``convert(voice, song, clarity=CLARITY)``.
 
     Raises
     ------
     InputError
-        If eSpeak is missing or cannot speak the words.
+        If a setting is out of range, or eSpeak is missing or cannot speak the words.
 
     References
     ----------
@@ -76,6 +78,15 @@ def perform(
     >>> song.features.mel.shape[1]
     80
     """
+    for name, value, low, high in (
+        ("portamento", portamento, 0, 0.5), ("vibrato", vibrato, 0, 2), ("vibrato_rate", vibrato_rate, 1, 12), ("vibrato_delay", vibrato_delay, 0, 5),
+        ("drift", drift, 0, 1), ("dynamics", dynamics, 0, 3), ("breath", -20 if breath is None else breath, -60, 0),
+    ):  # fmt: skip
+        if not low <= value <= high:
+            raise InputError(f"{name} is {value}; it must be between {low} and {high}.")
+    source = {**(score.source or {}), "language": score.language, "performance": dict(
+        portamento=portamento, vibrato=vibrato, vibrato_rate=vibrato_rate, vibrato_delay=vibrato_delay, drift=drift, dynamics=dynamics,
+        breath=breath, seed=seed)}  # fmt: skip
     rng = np.random.default_rng(seed)
     fps = config.sr / config.hop_length
     phrases = _phrases(score.notes)
@@ -119,7 +130,7 @@ def perform(
         if breath is not None and rest > 0.35:
             _breathe(mel, loudness, fps, end=sung[0] - 0.06, seconds=min(0.35, rest - 0.15), level=breath - 26, like=inhaled)
     features = Features(np.zeros(0, np.float32), f0.astype(np.float32), np.maximum(loudness, SILENCE_DB).astype(np.float32), mel.astype(np.float32))
-    return Song(features, (n_frames - 1) * config.hop_length, score.source)
+    return Song(features, (n_frames - 1) * config.hop_length, source)
 
 
 def say(text, *, config, language=None, rate=150, f0_range=None):
@@ -140,7 +151,7 @@ def say(text, *, config, language=None, rate=150, f0_range=None):
     Returns
     -------
     vcutils.generate.Song
-        To be sung with ``key=0`` if `f0_range` was given.
+        Speak it with ``convert(voice, song, clarity=CLARITY)``, and with ``key=0`` if `f0_range` was given.
 
     Raises
     ------
@@ -157,14 +168,14 @@ def say(text, *, config, language=None, rate=150, f0_range=None):
     if not re.search(r"\w", text):
         raise InputError("There is nothing to say; give a text with words.")
     y, sr, _ = speak(text, language=language or guess_language(text), rate=rate)
-    song = read_song((y, sr), config=config)
+    song = replace(read_song((y, sr), config=config), source={"text": text})
     if f0_range is None:
         return song
     f0 = song.features.f0
     low, centre, high = range_of(f0)
     wider = np.clip(np.log(f0_range[2] / f0_range[0]) / np.log(high / low), 0.5, 2)
     f0 = np.where(f0 > 0, f0_range[1] * (np.maximum(f0, 1) / centre) ** wider, 0).astype(np.float32)
-    return Song(Features(song.features.y, f0, song.features.loudness, song.features.mel), song.n_samples, {"text": text})
+    return replace(song, features=replace(song.features, f0=f0))
 
 
 @dataclass

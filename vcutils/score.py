@@ -4,6 +4,7 @@ The notation of lyrics, in a text file as in `Note.lyric`: spaces between words;
 ("a-las", or "alas": then eSpeak counts them); ``_`` where the syllable before is held over one more note; one phrase a line; an
 empty line between verses, each of which is sung to the whole melody if the melody has notes for just one.
 """
+import importlib
 import re
 import struct
 import warnings
@@ -282,8 +283,15 @@ def _pick(tracks, track, default, path):
     raise InputError(f"{path} has no track '{track}'; choose one of: {known}.")
 
 
+def _optional(package):
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise InputError(f'Reading scores needs the package {package}; install it with: pip install "vcutils[score]"') from error
+
+
 def _read_midi(path, track, words):
-    import pretty_midi  # optional
+    pretty_midi = _optional("pretty_midi")
 
     try:
         with warnings.catch_warnings():
@@ -341,7 +349,7 @@ def _midi_words(midi):
 
 
 def _read_musicxml(path, track, words):
-    import music21  # optional
+    music21 = _optional("music21")
 
     try:
         data = zipfile.ZipFile(path) if path.suffix.lower() == ".mxl" else None
