@@ -279,7 +279,7 @@ def correct(f0, *, key, strength, a4=A4):
     return _shift(f0, notes, [strength * (nearest_pitch(note.pitch, scale) - note.pitch) for note in notes])
 
 
-def nearest_pitch(pitch, scale):
+def nearest_pitch(pitch, scale, *, accidental=ACCIDENTAL):
     """The pitch of a scale that a note is meant to have, or a semitone outside of it that the note is close to.
 
     Parameters
@@ -288,6 +288,8 @@ def nearest_pitch(pitch, scale):
         Semitones.
     scale : sequence of int
         Pitch classes.
+    accidental : float
+        How close that is, in semitones; 0 allows the scale alone.
 
     Returns
     -------
@@ -301,7 +303,7 @@ def nearest_pitch(pitch, scale):
     [62, 62, 63]
     """
     semitone = round(pitch)
-    if semitone % 12 in scale or abs(pitch - semitone) <= ACCIDENTAL:
+    if semitone % 12 in scale or abs(pitch - semitone) <= accidental:
         return semitone
     return min((s for s in range(semitone - 12, semitone + 13) if s % 12 in scale), key=lambda s: abs(pitch - s))
 
