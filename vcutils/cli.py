@@ -116,16 +116,30 @@ def _parser():
     clone.add_argument("--consent", metavar="{self,permission,licence}", help="why you may clone it: it is yours, its owner allowed it, or the recordings' licence does")
     clone.add_argument("--consent-note", default="", metavar="TEXT", help="who allowed it, or which licence")
 
-    sing = command("sing", _run_sing, "Sing songs in a cloned voice: steps 4 and 5.", where)
+    singing = argparse.ArgumentParser(add_help=False)  # how a song is sung: the same for `sing` and `fix`
+    singing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
+    singing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
+    singing.add_argument("--balance", type=float, default=2.0, metavar="DB", help="loudness of the voice over the backing (default: %(default)s)")
+    singing.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
+    singing.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
+    singing.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
+    singing.add_argument("--double", action="store_true", help="add a doubled voice on each side")
+    singing.add_argument("--harmony", type=int, action="append", default=[], metavar="3|6|-3|-6", help="add a third or a sixth above, or below; can be repeated")
+    singing.add_argument("--scale", metavar="KEY", help="such as 'E minor', 'C major' or 'E F# G A B C D#' (default: found in the song)")
+
+    sing = command("sing", _run_sing, "Sing songs in a cloned voice: steps 4 and 5.", where, singing)
     sing.add_argument("name", metavar="NAME", help="the voice")
     sing.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="a recording of one voice without accompaniment; several, or a folder, if -o is a folder")
     sing.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file, or a folder (default: NAME_SONG.wav here)")
-    sing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
-    sing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
-    sing.add_argument("--balance", type=float, default=2.0, metavar="DB", help="loudness of the voice over the backing (default: %(default)s)")
-    sing.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
-    sing.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
-    sing.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
+
+    fix = command("fix", _run_fix, "Mend a song before it is sung: tune, breaths, timing, the best of several takes. What was changed stands in OUT.fix.json: edit it and run again.", where, singing)
+    fix.add_argument("name", metavar="NAME", help="the voice")
+    fix.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="a recording of one voice without accompaniment, or several takes of it")
+    fix.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.wav", help="a WAV, FLAC or OGG file")
+    fix.add_argument("--tune", type=float, metavar="0..1", help="how far notes move towards the scale (default: 0.6)")
+    fix.add_argument("--breath", type=float, metavar="DB", help="by how much breaths are turned down (default: 6)")
+    fix.add_argument("--settings", type=Path, metavar="FILE", help="settings to start from (default: OUT.fix.json, if it exists)")
+    fix.add_argument("--anew", action="store_true", help="write OUT.fix.json anew, whatever stands in it")
 
     report = command("report", _run_report, "Measure a result and write a page to listen to: step 6.", where)
     report.add_argument("name", metavar="NAME", help="the voice")
@@ -160,7 +174,6 @@ def _run_sing(args):
     from vcutils.collect import find_recordings
     from vcutils.dsp.audio import load_audio
 
-    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant")}
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
     with tempfile.TemporaryDirectory() as unpacked:
@@ -169,7 +182,7 @@ def _run_sing(args):
         sung, skipped = [], []
         for song, out in zip(songs, outs):
             try:
-                sung.append(_sing(voice, song, out, **options))
+                sung.append(_sing(voice, song, out, **_options(args)))
             except InputError as error:
                 if len(songs) == 1:
                     raise
@@ -178,6 +191,67 @@ def _run_sing(args):
     if not sung:
         raise InputError(f"None of the {len(songs)} songs can be sung; the first: {skipped[0]['why']}")
     return {"voice": voice.name, "songs": sung, "skipped": skipped}
+
+
+def _run_fix(args):
+    voice = open_voice(args.name, workspace=args.workspace)
+    voice.require("train")
+    from vcutils.dsp.audio import load_audio
+    from vcutils.fix import comp, fill_in, fix, read_settings, write_settings
+
+    beside = args.out.with_suffix(".fix.json")
+    settings = _fix_settings(args, beside)
+    if args.backing:
+        load_audio(args.backing)  # a bad backing is found before a long song is sung
+    for song in args.songs:
+        _check_output(song, args.out, args.backing)
+    if "takes" in settings and len(args.songs) == 1:
+        raise InputError(f"The settings choose phrases from several takes, but there is only {args.songs[0]}; name all of them, in the same order.")
+
+    from vcutils.generate import load_singer, read_song
+
+    config = load_singer(voice)[0].config
+    if config.sr != 100 * config.hop_length:
+        raise InputError(f"The voice '{voice.name}' has frames of {1000 * config.hop_length / config.sr:g} ms, but `fix` needs 10 ms; train it with a hop_length of {config.sr // 100}.")
+    takes = [read_song(song, config=config) for song in args.songs]
+    song, about = takes[0], {}
+    if len(takes) > 1:
+        song, table = comp(takes, key=settings.get("tune", {}).get("key"), phrases=settings.get("takes", {}).get("phrases"))
+        settings["takes"] = {"phrases": [row["take"] for row in table]}
+        about["takes"] = [take.source for take in takes]
+        for row in table:
+            print(f"{row['from']:6.2f} to {row['to']:6.2f} s: take {row['take']}; faults " + ", ".join(f"{faults:.1f}" for faults in row["faults"]))
+    settings = fill_in(song, settings)
+    if args.settings and beside.is_file() and not args.anew and read_settings(beside) != settings:
+        raise InputError(f"{beside} holds other settings than {args.settings}; add --anew to replace them, or choose another name for the result.")
+    options = {**_options(args), "scale": args.scale or settings.get("tune", {}).get("key")}
+    result = _sing(voice, args.songs[0], args.out, prepared=fix(song, settings), more={**about, "fixed": settings}, **options)
+    if args.anew or not beside.is_file():
+        write_settings(beside, settings)
+    if "tune" in settings:
+        print(f"The notes go {settings['tune']['strength']:.0%} of the way to {settings['tune']['key']}, with A4 at {settings['tune']['a4']:g} Hz.")
+    if "breath" in settings:
+        print(f"Of {len(settings['breath']['spans'])} breaths each is {settings['breath']['by']:g} dB softer.")
+    print(f"To change it, edit {beside} and run the same again.")
+    return {**result, "voice": voice.name, "settings": str(beside), "fixed": settings}
+
+
+def _fix_settings(args, beside):
+    """What `fix` is to do: as the file says, or else as the options and the defaults say."""
+    from vcutils.fix import FIRST_ASKED, read_settings
+
+    given = {"--tune": ("tune", "strength", args.tune), "--scale": ("tune", "key", args.scale), "--breath": ("breath", "by", args.breath)}
+    file = args.settings or (beside if beside.is_file() and not args.anew else None)
+    settings = read_settings(file) if file else {name: dict(entries) for name, entries in FIRST_ASKED.items()}
+    for option, (name, key, value) in given.items():
+        if value is None:
+            continue
+        if file and settings.get(name, {}).get(key) != value:
+            raise InputError(f"{file} has other settings than {option} {value}; edit it, leave out {option}, or begin anew with --anew and without --settings.")
+        settings[name][key] = value
+    if args.backing and "tune" in settings:
+        settings["tune"].setdefault("a4", 440.0)  # what instruments are tuned to
+    return settings
 
 
 def _run_report(args):
@@ -194,6 +268,11 @@ def _run_doctor(args):
     for check in checks:
         print(f"[{check['state']}]".ljust(7) + f"{check['name']}: {check['found']}" + (f". To mend it: {check['mend']}" if check["mend"] else ""))
     return {"ok": not any(check["state"] == "FAIL" for check in checks), "checks": checks}
+
+
+def _options(args):
+    """What `sing` and `fix` have in common, for `_sing`."""
+    return {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant", "double", "harmony", "scale")}
 
 
 def _config(args):
@@ -256,24 +335,40 @@ def _print_evaluation(history, preview):
     print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
-def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0):
-    """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json."""
+def _check_output(song, out, backing):
+    """Refuse to write over what the result is made of."""
     for path in [out, _voice_alone(out)] if backing else [out]:
         for given, what in ((song, "the song"), (backing, "the backing")):
             if given and path.resolve() == Path(given).resolve():
                 raise InputError(f"{path} is {what} itself; choose another name for the result.")
-    from vcutils.generate import convert
+
+
+def _sing(
+    voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0,
+    double=False, harmony=(), scale=None, prepared=None, more={},
+):  # fmt: skip
+    """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json."""
+    _check_output(song, out, backing)
+    from vcutils.fix import check_harmonies, sing_layers
+    from vcutils.generate import convert, load_singer, read_song
     from vcutils.postprocess import check_settings, export, finish
 
     check_settings(balance_db=balance)  # before the song is sung, which may take long
+    check_harmonies(harmony, scale)
     began = time.monotonic()
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
     knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
-    sung = convert(voice, song, key=key, formant=formant, **knobs)
-    alone, about = finish(sung["y"], sr=sung["sr"]), {**sung["about"], "backing": None}
+    prepared = prepared or read_song(song, config=load_singer(voice)[0].config)
+    sung = convert(voice, prepared, key=key, formant=formant, **knobs)
+    y, about = sung["y"], {**sung["about"], **more, "backing": None}
+    if double or harmony:
+        about["settings"] = {**about["settings"], "double": double, "harmony": list(harmony)}
+        layers = sing_layers(voice, prepared, key=sung["key"], harmonies=harmony, doubled=double, scale=scale, formant=formant, **knobs)
+        y = y + sum(10 ** (level_db / 20) * layer for layer, pan, level_db in layers)  # layers: a plain sum until `finish(layers=...)` takes them
+    alone = finish(y, sr=sung["sr"])
     if backing:
-        mixed = finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)
+        mixed = finish(y, sr=sung["sr"], backing=backing, balance_db=balance)
         settings = {**about["settings"], "balance": balance}
         export(out, *mixed, about={**about, "backing": {"file": backing.name, "sha256": sha256(backing)}, "settings": settings})
     export(_voice_alone(out) if backing else out, *alone, about=about)

@@ -16,7 +16,9 @@ can be found in the song, `fix` carries it out.
 
 The same notions of note and key make second voices: `double` and `harmony`.
 """
+import json
 import math
+import re
 from dataclasses import replace
 
 import librosa
@@ -28,13 +30,15 @@ from vcutils.dsp import tuning
 from vcutils.dsp.features import SILENCE_DB
 from vcutils.dsp.tuning import FRAME
 from vcutils.errors import InputError
-from vcutils.files import read_json, write_json
+from vcutils.files import atomic_path, read_json
 
 PAUSE = 30  # frames without a pitch that part two phrases
 NEAR_VOICE = 10  # frames; this near to the voice a consonant may be, and no breath is looked for
 BREATH_DB = (15.0, 35.0)  # a breath is so much softer than the voice
 ABOVE_NOISE_DB = 10.0  # and so much louder than the quietest of the recording
 FADE = 5  # frames over which a breath is turned down
+FIRST_ASKED = {"tune": {"strength": 0.6}, "breath": {"by": 6.0}}  # what `vcutils fix` begins with
+INTERVALS = (3, 6, -3, -6)  # harmonies, counted as musicians do: the tune itself is 1
 GIVE = 4  # the neighbours of a stretch that is moved give way over so many times its way
 NOTICED = {"tune": 20.0, "timing": 40.0, "loudness": 2.0}  # cents, ms and dB that count as one fault in `comp`
 DECIBELS = 20 / np.log(10)  # of one neper, in which envelopes are counted
@@ -476,9 +480,7 @@ def sing_layers(voice, song, *, key, harmonies=(), doubled=False, scale=None, **
     Traceback (most recent call last):
     vcutils.errors.InputError: There is no harmony '4'; choose 3 (a third above), 6 (a sixth), -3 or -6 (below).
     """
-    for interval in harmonies:
-        if interval not in INTERVALS:
-            raise InputError(f"There is no harmony '{interval}'; choose 3 (a third above), 6 (a sixth), -3 or -6 (below).")
+    check_harmonies(harmonies, scale)
     from vcutils.generate import convert  # loads TensorFlow: only where something is sung
 
     layers = [(double(song, seed=seed), pan, -9.0) for seed, pan in ((1, -0.8), (2, 0.8))] if doubled else []
@@ -486,6 +488,29 @@ def sing_layers(voice, song, *, key, harmonies=(), doubled=False, scale=None, **
         second = harmony(song, key=scale, steps=interval - 1 if interval > 0 else interval + 1)
         layers.append((double(second, seed=3 + i), (0.4, -0.4)[i % 2], -6.0))
     return [(convert(voice, layer, key=key, **knobs)["y"], pan, level_db) for layer, pan, level_db in layers]
+
+
+def check_harmonies(harmonies, scale=None):
+    """Refuse intervals and scales that `sing_layers` cannot use, before work is done in vain.
+
+    Parameters
+    ----------
+    harmonies : sequence of int
+    scale : str, optional
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> check_harmonies([3, -6], "E minor")
+    """
+    for interval in harmonies:
+        if interval not in INTERVALS:
+            raise InputError(f"There is no harmony '{interval}'; choose 3 (a third above), 6 (a sixth), -3 or -6 (below).")
+    if scale is not None:
+        tuning.parse_key(scale, diatonic=bool(harmonies))
 
 
 def read_settings(path):
@@ -528,7 +553,10 @@ def write_settings(path, settings):
     Traceback (most recent call last):
     vcutils.errors.InputError: The file of settings cannot have an entry 'breth'; it may have takes, tune, breath, nudge.
     """
-    write_json(path, check(settings))
+    text = json.dumps(check(settings), indent=1, ensure_ascii=False)
+    text = re.sub(r"\[[^][{}]*\]", lambda row: " ".join(row[0].split()).replace("[ ", "[").replace(" ]", "]"), text)  # a row of numbers in one line
+    with atomic_path(path) as tmp:
+        tmp.write_text(text + "\n", encoding="utf-8")
 
 
 _ALLOWED = {
@@ -538,7 +566,6 @@ _ALLOWED = {
     "nudge": {"from": "a number of seconds", "to": "a number of seconds, later than 'from'", "by": "a number of seconds from -2 to 2"},
 }
 _NEEDED = {"takes": ["phrases"], "tune": ["strength"], "breath": ["by"], "nudge": ["from", "to", "by"]}
-INTERVALS = (3, 6, -3, -6)
 
 
 def check(settings, *, where=""):

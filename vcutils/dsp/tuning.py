@@ -41,7 +41,7 @@ class Note(NamedTuple):
     pitch: float
 
 
-def parse_key(key):
+def parse_key(key, *, diatonic=False):
     """The scale that a key stands for.
 
     Parameters
@@ -49,6 +49,8 @@ def parse_key(key):
     key : str
         A tonic and a scale ("E minor", "bb major", "C chromatic"), or the notes of a scale, the tonic first
         ("E F# G A B C D#"). The minor scale is the natural one.
+    diatonic : bool
+        Whether to refuse the chromatic scale: all its steps are alike, so that it has no thirds.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def parse_key(key):
     Raises
     ------
     InputError
-        With one sentence, if it is neither.
+        If it is neither.
 
     Examples
     --------
@@ -74,6 +76,8 @@ def parse_key(key):
         raise InputError(f"The key '{key}' is neither a tonic with one of {', '.join(SCALES)}, such as 'E minor', nor a list of notes, such as 'E F# G A B C D#'.")
     tonic = classes[0]
     steps = scale or sorted((c - tonic) % 12 for c in classes)
+    if diatonic and len(steps) == 12:
+        raise InputError(f"The key '{key}' has no thirds or sixths; give a major or minor one, or the notes of a scale.")
     return tuple((tonic + step) % 12 for step in steps)
 
 
@@ -342,9 +346,7 @@ def harmonise(f0, *, key, steps, a4=A4):
     >>> to_semitones(above[[25, 75, 125]]).round(2)
     array([64., 65., 67.])
     """
-    scale = parse_key(key)
-    if len(scale) == 12:
-        raise InputError(f"In '{key}' all steps are alike, so there are no thirds or sixths; give a major or minor key, or the notes of a scale.")
+    scale = parse_key(key, diatonic=True)
     notes = find_notes(f0, a4=a4)
     return _shift(f0, notes, [_interval(nearest_pitch(note.pitch, scale), scale, steps) for note in notes])
 
