@@ -89,9 +89,9 @@ def _pitch_class(name):
 
 
 def find_tuning(f0):
-    """What a singer takes for A4: the whole semitones that fit the sung pitches best.
+    """What a singer takes for A4: the semitones that fit the sung notes best.
 
-    The deviations from the semitones of 440 Hz lie on a circle, as half a semitone too high is half a semitone too low,
+    The deviations of the notes from the semitones of 440 Hz lie on a circle, as half a semitone too high is half a semitone too low,
     so their mean is taken on it.
 
     Parameters
@@ -102,7 +102,7 @@ def find_tuning(f0):
     Returns
     -------
     float
-        Hz, from 427.5 to 452.9; 440 if nothing is voiced.
+        Hz, from 427.5 to 452.9; 440 if there is no note.
 
     Examples
     --------
@@ -110,8 +110,9 @@ def find_tuning(f0):
     >>> round(find_tuning(f0), 1)
     446.0
     """
-    pitch = to_semitones(f0[f0 > 0])
-    apart = np.angle(np.exp(2j * np.pi * pitch).sum()) / (2 * np.pi)
+    notes = find_notes(f0)  # single frames would not do: a wide vibrato spends most of its time far from its middle
+    turns = sum((note.stop - note.start) * np.exp(2j * np.pi * note.pitch) for note in notes)
+    apart = np.angle(turns) / (2 * np.pi)
     return A4 * 2 ** (float(apart) / 12)
 
 
