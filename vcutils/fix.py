@@ -35,7 +35,7 @@ from vcutils.files import atomic_path, read_json
 PAUSE = 30  # frames without a pitch that part two phrases
 NEAR_VOICE = 10  # frames; this near to the voice a consonant may be, and no breath is looked for
 BREATH_DB = (15.0, 35.0)  # a breath is so much softer than the voice
-ABOVE_NOISE_DB = 10.0  # and so much louder than the quietest of the recording
+ABOVE_NOISE_DB = 10.0  # and so much louder than the quietest of the pauses
 FADE = 5  # frames over which a breath is turned down
 FIRST_ASKED = {"tune": {"strength": 0.6}, "breath": {"by": 6.0}}  # what `vcutils fix` begins with
 INTERVALS = (3, 6, -3, -6)  # harmonies, counted as musicians do: the tune itself is 1
@@ -121,8 +121,8 @@ def find_breaths(song):
     """Where the singer can be heard to breathe in.
 
     A breath is a sound without pitch, `NEAR_VOICE` frames or more away from any pitch, as the consonants of a phrase are
-    nearer; softer than the median of the voice by `BREATH_DB`; louder than the quietest twentieth of the recording by
-    `ABOVE_NOISE_DB`; stronger in the middle of the spectrum than at its top, as [s] and [sh] are not; and it lasts
+    nearer; softer than the median of the voice by `BREATH_DB`; louder than the quietest of what has no pitch
+    (its 5th percentile) by `ABOVE_NOISE_DB`; stronger in the middle of the spectrum than at its top, as [s] and [sh] are not; and it lasts
     0.1 s.
 
     Parameters
@@ -140,8 +140,10 @@ def find_breaths(song):
     [[1.21, 1.59]]
     """
     voiced, loudness, mel = song.features.f0 > 0, song.features.loudness, song.features.mel
-    voice = np.median(loudness[voiced])
-    low, high = max(voice - BREATH_DB[1], np.percentile(loudness, 5) + ABOVE_NOISE_DB), voice - BREATH_DB[0]
+    if voiced.all() or not voiced.any():
+        return []
+    voice, quiet = np.median(loudness[voiced]), np.percentile(loudness[~voiced], 5)
+    low, high = max(voice - BREATH_DB[1], quiet + ABOVE_NOISE_DB), voice - BREATH_DB[0]
     n = mel.shape[1]
     dull = mel[:, 3 * n // 4 :].mean(axis=1) < mel[:, n // 8 : 5 * n // 8].mean(axis=1)
     away = ~scipy.ndimage.binary_dilation(voiced, iterations=NEAR_VOICE)
@@ -370,7 +372,8 @@ def _faults(take, place, way, scale, a4):
 
 
 def _waver(loudness):
-    """Standard deviation of a note's level around a straight line, dB."""
+    """Standard deviation of a note's level around a straight line, dB; its ends belong to the consonants."""
+    loudness = loudness[len(loudness) // 5 : -(len(loudness) // 5) or None]
     t = np.arange(len(loudness))
     return np.std(loudness - np.polyval(np.polyfit(t, loudness, 1), t))
 
