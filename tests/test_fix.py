@@ -164,6 +164,12 @@ def test_softer_breaths_are_heard(model, sung):
 
 # ---- comping
 
+def test_phrases_end_where_the_singer_pauses(song, sung):
+    assert [round(start / 100, 1) for start, _ in find_phrases(song.features)] == [1.7, 5.8, 9.9][: len(find_phrases(song.features))]
+    starts = np.array([start / 100 for start, _ in find_phrases(sung("vocadito_1").features)])
+    assert all(np.abs(starts - t).min() < 0.1 for t in (0.61, 3.79, 6.89, 12.91, 18.91, 25.06, 28.48))  # after the breaths
+
+
 @pytest.fixture(scope="module")
 def takes(sung):
     """Three takes of one song, later and later, of which each has another phrase out of tune."""
@@ -194,19 +200,20 @@ def test_comp_leaves_out_the_phrases_that_are_out_of_tune(takes):
 
 
 def test_a_phrase_starts_and_ends_where_the_first_take_has_it(takes):
-    *_, made = takes
-    comped, _ = comp(made, key="Bb major", phrases=[2] * 9)
+    _, phrases, _, made = takes
+    comped, _ = comp(made, key="Bb major", phrases=[2] * len(phrases))
     for (a, b), (c, d) in zip(find_phrases(made[0].features), find_phrases(comped.features)):
         assert abs(a - c) <= 1 and abs(b - d) <= 1
 
 
 def test_the_choice_can_be_overridden(takes):
-    *_, made = takes
-    comped, table = comp(made, phrases=[0] * 9)
-    assert same(comped, made[0]) and [row["take"] for row in table] == [0] * 9
-    for phrases in ([0] * 8, [0] * 8 + [3]):
-        with pytest.raises(InputError, match="9 numbers.*0 to 2"):
-            comp(made, phrases=phrases)
+    _, phrases, _, made = takes
+    n = len(phrases)
+    comped, table = comp(made, phrases=[0] * n)
+    assert same(comped, made[0]) and [row["take"] for row in table] == [0] * n
+    for wrong in ([0] * (n - 1), [0] * (n - 1) + [3]):
+        with pytest.raises(InputError, match=f"{n} numbers.*0 to 2"):
+            comp(made, phrases=wrong)
 
 
 def test_comp_wants_steady_and_timely_phrases(song):

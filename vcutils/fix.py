@@ -32,7 +32,9 @@ from vcutils.dsp.tuning import FRAME
 from vcutils.errors import InputError
 from vcutils.files import atomic_path, read_json
 
-PAUSE = 30  # frames without a pitch that part two phrases
+PAUSE = 30  # frames without a pitch that part two phrases,
+GAP, GAP_DB = 12, 35.0  # or so many, if the level falls so far below the voice
+PHRASE = 100  # frames; a shorter one is not parted by such a gap
 NEAR_VOICE = 10  # frames; this near to the voice a consonant may be, and no breath is looked for
 BREATH_DB = (15.0, 35.0)  # a breath is so much softer than the voice
 ABOVE_NOISE_DB = 10.0  # and so much louder than the quietest of the pauses
@@ -235,8 +237,8 @@ def comp(songs, *, key=None, phrases=None):
     is cut into phrases at its pauses. Each phrase of each take gets a number of faults, the least wins:
 
     - **tune**: how far its notes are from the scale, on average, one fault for 20 cents;
-    - **timing**: how far it runs ahead of the first take or behind, its start and end laid upon each other, on average,
-      one fault for 40 ms;
+    - **timing**: how far it runs ahead of the median of the takes or behind, their starts and ends laid upon each other,
+      on average, one fault for 40 ms;
     - **loudness**: how much a note wavers around a straight line, on average, one fault for 2 dB.
 
     Each number is about what listeners begin to notice. The phrase that is taken is stretched evenly, so that it starts
@@ -290,7 +292,9 @@ def comp(songs, *, key=None, phrases=None):
     for i, (start, stop) in enumerate(spans):
         out = np.array([cuts[i], start, stop, cuts[i + 1]])
         places = [_place(take, way[out], out, same=take is guide) for take, way in zip(takes, ways)]
-        faults = [_faults(take, place, way[start:stop], scale, a4) for take, place, way in zip(takes, places, ways)]
+        late = np.array([way[start:stop] - np.linspace(place[1], place[2], stop - start) for place, way in zip(places, ways)])
+        late = np.abs(late - np.median(late, axis=0)).mean(axis=1)
+        faults = [_faults(take, place, scale, a4) + 1000 * FRAME * off / NOTICED["timing"] for take, place, off in zip(takes, places, late)]
         best = int(np.argmin(faults)) if phrases is None else int(phrases[i])
         parts.append(_sample(takes[best], np.interp(np.arange(out[0], out[3]), out, places[best])))
         table.append({"from": start * FRAME, "to": stop * FRAME, "take": best, "faults": [round(float(f), 2) for f in faults]})
@@ -298,7 +302,10 @@ def comp(songs, *, key=None, phrases=None):
 
 
 def find_phrases(features):
-    """Where a singer sings without a pause: stretches with a pitch, parted by `PAUSE` frames or more without.
+    """Where a singer sings without a pause.
+
+    A pause is `PAUSE` frames without a pitch. After `PHRASE` frames, `GAP` will do if it becomes quiet in them, `GAP_DB`
+    below the median of the voice.
 
     Parameters
     ----------
@@ -307,7 +314,7 @@ def find_phrases(features):
     Returns
     -------
     list of (int, int)
-        First frame of each, and the frame after its last; at least one.
+        First frame with a pitch of each phrase, and the frame after the last; at least one phrase.
 
     Raises
     ------
@@ -322,8 +329,15 @@ def find_phrases(features):
     runs = [run for run in _runs(features.f0 > 0) if run[1] - run[0] >= tuning.SHORTEST]
     if not runs:
         raise InputError("There is no note in the song; give a recording in which somebody sings.")
-    edges = [0, *(i for i in range(1, len(runs)) if runs[i][0] - runs[i - 1][1] >= PAUSE), len(runs)]
-    return [(runs[a][0], runs[b - 1][1]) for a, b in zip(edges, edges[1:])]
+    quiet = np.median(features.loudness[features.f0 > 0]) - GAP_DB
+    phrases = [runs[0]]
+    for start, stop in runs[1:]:
+        began, ended = phrases[-1]
+        if start - ended >= PAUSE or (start - ended >= GAP and ended - began >= PHRASE and features.loudness[ended:start].min() < quiet):
+            phrases.append((start, stop))
+        else:
+            phrases[-1] = (began, stop)
+    return phrases
 
 
 def _align(guide, take):
@@ -358,17 +372,16 @@ def _place(take, rough, out, *, same):
     return np.maximum.accumulate([before, max(before, start), min(stop, after), after])
 
 
-def _faults(take, place, way, scale, a4):
-    """How much is wrong with a phrase, see `comp`."""
+def _faults(take, place, scale, a4):
+    """How much is wrong with a phrase apart from its timing, see `comp`."""
     start, stop = int(place[1]), int(np.ceil(place[2]))
     notes = tuning.find_notes(take.f0[start:stop], a4=a4)
     if not notes:
         return 99.0
     length = np.array([note.stop - note.start for note in notes])
     cents = 100 * np.average([abs(note.pitch - tuning.nearest_pitch(note.pitch, scale, accidental=0)) for note in notes], weights=length)
-    late = 1000 * FRAME * np.mean(np.abs(way - np.linspace(place[1], place[2], len(way))))
     waver = np.average([_waver(take.loudness[start + note.start : start + note.stop]) for note in notes], weights=length)
-    return sum(value / NOTICED[name] for name, value in (("tune", cents), ("timing", late), ("loudness", waver)))
+    return cents / NOTICED["tune"] + waver / NOTICED["loudness"]
 
 
 def _waver(loudness):
