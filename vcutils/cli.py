@@ -238,7 +238,7 @@ def _run_fix(args):
 
 def _fix_settings(args, beside):
     """What `fix` is to do: as the file says, or else as the options and the defaults say."""
-    from vcutils.fix import FIRST_ASKED, read_settings
+    from vcutils.fix import FIRST_ASKED, check, read_settings
 
     given = {"--tune": ("tune", "strength", args.tune), "--scale": ("tune", "key", args.scale), "--breath": ("breath", "by", args.breath)}
     file = args.settings or (beside if beside.is_file() and not args.anew else None)
@@ -251,7 +251,7 @@ def _fix_settings(args, beside):
         settings[name][key] = value
     if args.backing and "tune" in settings:
         settings["tune"].setdefault("a4", 440.0)  # what instruments are tuned to
-    return settings
+    return check(settings)
 
 
 def _run_report(args):

@@ -1,4 +1,4 @@
-"""Between step 4's two halves, fix the take: a song that has been taken apart is mended before a cloned voice sings it.
+"""Fix the take: in step 4, a song that has been taken apart is mended before a cloned voice sings it.
 
 A song is a row of frames, each with a pitch, a loudness and an envelope. So each remedy is a small change of these
 numbers, and no sound is edited: nothing clicks or smears, and nothing is lost, as the recording stays as it is. What is
@@ -517,6 +517,7 @@ def check_harmonies(harmonies, scale=None):
     Raises
     ------
     InputError
+        If an interval is not one of `INTERVALS`, or the scale is none or has no thirds.
 
     Examples
     --------
