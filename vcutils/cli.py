@@ -6,6 +6,7 @@ The steps are imported inside the commands, so that `vcutils --help` does not wa
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from vcutils.config import preset
 from vcutils.errors import InputError
 from vcutils.files import sha256
 from vcutils.workspace import DEFAULT, open_voice
+
+METHODS = ("repet", "demucs")  # of vcutils.separate, which would load librosa here
 
 
 def main(argv=None):
@@ -120,26 +123,46 @@ def _parser():
     knobs.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
     knobs.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
     knobs.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
-    knobs.add_argument("--language", metavar="CODE", help="of lyrics or text: en-us, de, es, ja, cmn (Mandarin), ... (default: by its letters)")
+    singing = argparse.ArgumentParser(add_help=False, parents=[knobs])  # the same for `sing` and `fix`
+    singing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
+    singing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
+    singing.add_argument("--balance", type=float, metavar="DB", help="loudness of the voice over the backing (default: the style's; plain has 2)")
+    singing.add_argument("--style", default="plain", metavar="STYLE", help="plain, pop, ballad, choir or speech: tone, compression, reverb and ducking (default: %(default)s)")
+    singing.add_argument("--double", action="store_true", help="add a doubled voice on each side")
+    singing.add_argument("--harmony", type=int, action="append", default=[], metavar="3|6|-3|-6", help="add a third or a sixth above, or below; can be repeated")
+    singing.add_argument("--scale", metavar="KEY", help="such as 'E minor', 'C major' or 'E F# G A B C D#' (default: found in the song)")
 
-    sing = command("sing", _run_sing, "Sing songs in a cloned voice, from a recording or from a score: steps 4 and 5.", where, knobs)
+    sing = command("sing", _run_sing, "Sing songs in a cloned voice, from a recording or from a score: steps 4 and 5.", where, singing)
     sing.add_argument("name", metavar="NAME", help="the voice")
-    sing.add_argument("songs", nargs="*", type=Path, metavar="SONG", help="a recording of one voice without accompaniment; several, or a folder, if -o is a folder")
+    sing.add_argument("songs", nargs="*", type=Path, metavar="SONG", help="a recording of one voice without accompaniment (or see --from-mix); several, or a folder, if -o is a folder")
+    sing.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file, or a folder (default: NAME_SONG.wav here)")
+    sing.add_argument("--from-mix", nargs="?", const="repet", choices=METHODS, help="the song is a finished mix: separate its voice first, and sing over what is left unless --backing is given (default method: repet)")
     sing.add_argument("--score", type=Path, metavar="FILE", help="instead of a recording: a melody as MIDI or MusicXML")
     sing.add_argument("--lyrics", type=Path, metavar="FILE", help="its words as a text file (default: those in the score)")
+    sing.add_argument("--language", metavar="CODE", help="of the lyrics: en-us, de, es, ja, cmn (Mandarin), ... (default: by their letters)")
     sing.add_argument("--track", metavar="N|NAME", help="which track or part of the score (default: the one with the words)")
     sing.add_argument("--perform", action="append", default=[], metavar="NAME=VALUE", help="how the score is sung: vibrato=0.4, portamento=0.08, breath=-30, seed=1, ...; can be repeated")
-    sing.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file, or a folder (default: NAME_SONG.wav here)")
-    sing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
-    sing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
-    sing.add_argument("--balance", type=float, metavar="DB", help="loudness of the voice over the backing (default: the style's; plain has 2)")
-    sing.add_argument("--style", default="plain", metavar="STYLE", help="plain, pop, ballad, choir or speech: tone, compression, reverb and ducking (default: %(default)s)")
 
     say = command("say", _run_say, "Say a text in a cloned voice.", where, knobs)
     say.add_argument("name", metavar="NAME", help="the voice")
     say.add_argument("text", metavar="TEXT", help="what it says")
     say.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file (default: NAME_says.wav here)")
+    say.add_argument("--language", metavar="CODE", help="of the text: en-us, de, es, ja, cmn (Mandarin), ... (default: by its letters)")
     say.add_argument("--rate", type=int, default=150, metavar="N", help="words per minute (default: %(default)s)")
+
+    fix = command("fix", _run_fix, "Mend a song before it is sung: tune, breaths, timing, the best of several takes. What was changed stands in OUT.fix.json: edit it and run again.", where, singing)
+    fix.add_argument("name", metavar="NAME", help="the voice")
+    fix.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="a recording of one voice without accompaniment, or several takes of it")
+    fix.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.wav", help="a WAV, FLAC or OGG file")
+    fix.add_argument("--tune", type=float, metavar="0..1", help="how far notes move towards the scale (default: 0.6)")
+    fix.add_argument("--breath", type=float, metavar="DB", help="by how much breaths are turned down (default: 6)")
+    fix.add_argument("--settings", type=Path, metavar="FILE", help="settings to start from (default: OUT.fix.json, if it exists)")
+    fix.add_argument("--anew", action="store_true", help="write OUT.fix.json anew, whatever stands in it")
+
+    parts = command("separate", _run_separate, "Separate a finished song into its voice and its backing.")
+    parts.add_argument("mix", type=Path, metavar="MIX", help="a song with one voice in front")
+    parts.add_argument("-o", "--out", type=Path, default=Path("."), metavar="FOLDER", help="where MIX_voice.wav and MIX_backing.wav go (default: here)")
+    parts.add_argument("--method", default="repet", choices=METHODS, help="repet is built in; demucs is far better and slower, and needs `pip install \"vcutils[separate]\"` (default: %(default)s)")
 
     report = command("report", _run_report, "Measure a result and write a page to listen to: step 6.", where)
     report.add_argument("name", metavar="NAME", help="the voice")
@@ -174,20 +197,20 @@ def _run_sing(args):
     from vcutils.collect import find_recordings
     from vcutils.dsp.audio import load_audio
 
-    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "style", "clarity", "retrieval", "formant")}
+    options = _options(args)
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
     if bool(args.songs) == bool(args.score):
         raise InputError("Name either recordings to sing from or a --score, not both; see `vcutils sing --help`.")
     if args.score:
-        return {"voice": voice.name, "songs": [_sing_score(args, voice, options)], "skipped": []}
+        return {"voice": voice.name, "songs": [_sing_score(args, voice)], "skipped": []}
     with tempfile.TemporaryDirectory() as unpacked:
         songs = find_recordings(args.songs, unpack_to=unpacked)
         outs = _outputs(args, songs)
         sung, skipped = [], []
         for song, out in zip(songs, outs):
             try:
-                sung.append(_sing(voice, song, out, **options))
+                sung.append(_sing_mix(args, voice, song, out) if args.from_mix else _sing(voice, song, out, **options))
             except InputError as error:
                 if len(songs) == 1:
                     raise
@@ -198,7 +221,21 @@ def _run_sing(args):
     return {"voice": voice.name, "songs": sung, "skipped": skipped}
 
 
-def _sing_score(args, voice, options):
+def _sing_mix(args, voice, path, out):
+    """A finished mix instead of a recording: its voice is sung over its backing, or another."""
+    options = _options(args)
+    _check_outputs(path, out, track=True, **options)
+    from vcutils.generate import load_singer, read_song
+    from vcutils.separate import separate
+
+    parts = separate(path, method=args.from_mix, progress=sys.stderr.isatty())
+    song = read_song((parts["voice"].mean(axis=0), parts["sr"]), config=load_singer(voice)[0].config)
+    source = {"file": path.name, "sha256": sha256(path)}
+    more = {"source": source, "separated": args.from_mix, "backing": {**source, "separated": args.from_mix}}
+    return _sing(voice, path, out, song=song, track=None if args.backing else (parts["backing"], parts["sr"]), more=more, **options)
+
+
+def _sing_score(args, voice):
     """A score instead of a recording."""
     from vcutils.generate import load_singer
     from vcutils.perform import CLARITY, perform
@@ -218,7 +255,7 @@ def _sing_score(args, voice, options):
             raise InputError(f"--perform {item} does not fit; {key} is a number such as {known[key]}.") from error
     for message in score.messages:
         print(message)
-    options["clarity"] = CLARITY if args.clarity is None else args.clarity
+    options = {**_options(args), "clarity": CLARITY if args.clarity is None else args.clarity}
     return {**_sing(voice, args.score, out, song=perform(score, config=load_singer(voice)[0].config, **manner), **options), "notes": list(score.messages)}
 
 
@@ -228,11 +265,87 @@ def _run_say(args):
     from vcutils.generate import load_singer
     from vcutils.perform import CLARITY, say
 
-    args.songs = []
-    (out,) = _outputs(args, [Path("says")])
+    out = args.out or Path(f"{args.name}_says.wav")
+    _check_writable(out)
     model, *_ = load_singer(voice)
     song = say(args.text, config=model.config, language=args.language, rate=args.rate, f0_range=model.f0_range)
     return {"voice": voice.name, **_sing(voice, None, out, song=song, key=0, clarity=CLARITY if args.clarity is None else args.clarity, retrieval=args.retrieval, formant=args.formant)}
+
+
+def _run_fix(args):
+    voice = open_voice(args.name, workspace=args.workspace)
+    voice.require("train")
+    from vcutils.dsp.audio import load_audio
+    from vcutils.fix import comp, fill_in, fix, read_settings, write_settings
+
+    beside = args.out.with_suffix(".fix.json")
+    settings = _fix_settings(args, beside)
+    if args.backing:
+        load_audio(args.backing)  # a bad backing is found before a long song is sung
+    for song in args.songs:
+        _check_outputs(song, args.out, **_options(args))
+    if "takes" in settings and len(args.songs) == 1:
+        raise InputError(f"The settings choose phrases from several takes, but there is only {args.songs[0]}; name all of them, in the same order.")
+
+    from vcutils.generate import load_singer, read_song
+
+    config = load_singer(voice)[0].config
+    if config.sr != 100 * config.hop_length:
+        raise InputError(f"The voice '{voice.name}' has frames of {1000 * config.hop_length / config.sr:g} ms, but `fix` needs 10 ms; train it with a hop_length of {config.sr // 100}.")
+    takes = [read_song(song, config=config) for song in args.songs]
+    song, about = takes[0], {}
+    if len(takes) > 1:
+        song, table = comp(takes, key=settings.get("tune", {}).get("key"), phrases=settings.get("takes", {}).get("phrases"))
+        settings["takes"] = {"phrases": [row["take"] for row in table]}
+        about["takes"] = [take.source for take in takes]
+        for row in table:
+            print(f"{row['from']:6.2f} to {row['to']:6.2f} s: take {row['take']}; faults " + ", ".join(f"{faults:.1f}" for faults in row["faults"]))
+    settings = fill_in(song, settings)
+    if args.settings and beside.is_file() and not args.anew and read_settings(beside) != settings:
+        raise InputError(f"{beside} holds other settings than {args.settings}; add --anew to replace them, or choose another name for the result.")
+    options = {**_options(args), "scale": args.scale or settings.get("tune", {}).get("key")}
+    result = _sing(voice, args.songs[0], args.out, song=fix(song, settings), more={**about, "fixed": settings}, **options)
+    if args.anew or not beside.is_file():
+        write_settings(beside, settings)
+    if "tune" in settings:
+        print(f"The notes go {settings['tune']['strength']:.0%} of the way to {settings['tune']['key']}, with A4 at {settings['tune']['a4']:g} Hz.")
+    if "breath" in settings:
+        print(f"Of {len(settings['breath']['spans'])} breaths each is {settings['breath']['by']:g} dB softer.")
+    print(f"To change it, edit {beside} and run the same again.")
+    return {**result, "voice": voice.name, "settings": str(beside), "fixed": settings}
+
+
+def _fix_settings(args, beside):
+    """What `fix` is to do: as the file says, or else as the options and the defaults say."""
+    from vcutils.fix import FIRST_ASKED, check, read_settings
+
+    given = {"--tune": ("tune", "strength", args.tune), "--scale": ("tune", "key", args.scale), "--breath": ("breath", "by", args.breath)}
+    file = args.settings or (beside if beside.is_file() and not args.anew else None)
+    settings = read_settings(file) if file else {name: dict(entries) for name, entries in FIRST_ASKED.items()}
+    for option, (name, key, value) in given.items():
+        if value is None:
+            continue
+        if file and settings.get(name, {}).get(key) != value:
+            raise InputError(f"{file} has other settings than {option} {value}; edit it, leave out {option}, or begin anew with --anew and without --settings.")
+        settings[name][key] = value
+    if args.backing and "tune" in settings:
+        settings["tune"].setdefault("a4", 440.0)  # what instruments are tuned to
+    return check(settings)
+
+
+def _run_separate(args):
+    from vcutils.dsp.audio import save_audio
+    from vcutils.separate import separate
+
+    outs = {part: args.out / f"{args.mix.stem}_{part}.wav" for part in ("voice", "backing")}
+    began = time.monotonic()
+    parts = separate(args.mix, method=args.method, progress=sys.stderr.isatty())
+    scale = max(1.0, *(float(abs(parts[part]).max()) for part in outs))  # one for both, so that they still add up
+    for part, out in outs.items():
+        save_audio(out, parts[part] / scale, parts["sr"])
+    seconds, length = time.monotonic() - began, parts["voice"].shape[-1] / parts["sr"]
+    print("\n".join(map(str, outs.values())) + f"\n{length:.1f} s, separated in {seconds:.1f} s" + (f"; both turned down by {20 * math.log10(scale):.1f} dB, as a part had peaks above full scale" if scale > 1 else ""))
+    return {**{part: str(out) for part, out in outs.items()}, "source": str(args.mix), "method": args.method, "scale": round(1 / scale, 4), "length": length, "seconds": round(seconds, 2)}
 
 
 def _run_report(args):
@@ -249,6 +362,11 @@ def _run_doctor(args):
     for check in checks:
         print(f"[{check['state']}]".ljust(7) + f"{check['name']}: {check['found']}" + (f". To mend it: {check['mend']}" if check["mend"] else ""))
     return {"ok": not any(check["state"] == "FAIL" for check in checks), "checks": checks}
+
+
+def _options(args):
+    """What `sing` and `fix` have in common, for `_sing`."""
+    return {key: getattr(args, key) for key in ("key", "backing", "balance", "style", "clarity", "retrieval", "formant", "double", "harmony", "scale")}
 
 
 def _config(args):
@@ -268,7 +386,7 @@ def _config(args):
 
 def _outputs(args, songs):
     """Where each song goes."""
-    from vcutils.dsp.audio import AUDIO_SUFFIXES, WRITABLE_SUFFIXES
+    from vcutils.dsp.audio import AUDIO_SUFFIXES
 
     folder = len(songs) > 1 or any(path.is_dir() for path in args.songs)
     if folder and (args.out is None or args.out.suffix.lower() in AUDIO_SUFFIXES):
@@ -276,11 +394,10 @@ def _outputs(args, songs):
     if args.out is None:
         return [Path(f"{args.name}_{songs[0].stem}.wav")]
     if not folder and not args.out.is_dir():
-        if args.out.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise InputError(f"{args.out} cannot be written: its name must end in {', '.join(WRITABLE_SUFFIXES)}.")
+        _check_writable(args.out)
         return [args.out]
     outs = [args.out / f"{song.stem}.wav" for song in songs]
-    written = [path for out in outs for path in ([out, _voice_alone(out)] if args.backing else [out])]
+    written = [path for out in outs for path in _written(out, track=args.from_mix, **_options(args))]
     for path in written:
         if written.count(path) > 1:
             raise InputError(f"Two songs would both become {path}; sing them one at a time, or rename one.")
@@ -311,58 +428,86 @@ def _print_evaluation(history, preview):
     print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
-def _sing(voice, path, out, *, song=None, key="auto", backing=None, balance=None, style="plain", clarity=None, retrieval=None, formant=0.0):
-    """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json.
+def _sing(
+    voice, path, out, *, song=None, track=None, more={}, key="auto", backing=None, balance=None, style="plain", double=False, harmony=(), scale=None, **knobs
+):  # fmt: skip
+    """Steps 4 and 5: `out`; if there is more in it than a plain voice, that alone beside it; where they come from in `out`.json.
 
-    What is sung is the recording `path`, or `song` if that is made already.
+    What is sung is the recording `path`, or `song` if that is made already. `track`, samples and their rate, can take the
+    place of `backing`. `more` goes into the .json.
     """
-    for written in [out, _voice_alone(out)] if backing else [out]:
-        for given, what in ((path, "the song"), (backing, "the backing")):
-            if given and written.resolve() == Path(given).resolve():
-                raise InputError(f"{written} is {what} itself; choose another name for the result.")
-    from vcutils.generate import convert
+    alone = _check_outputs(path, out, track=track, backing=backing, style=style, double=double, harmony=harmony)
+    from vcutils.fix import check_harmonies, sing_layers
+    from vcutils.generate import convert, load_singer, read_song
     from vcutils.postprocess import check_settings, export, finish
 
     finishing = {} if balance is None else {"balance_db": balance}
     balance = check_settings(style, **finishing)["balance_db"]  # before the song is sung, which may take long
+    check_harmonies(harmony, scale)
     began = time.monotonic()
-    if backing and key == "auto":
+    if (backing or track) and key == "auto":
         key = "octave"  # any other key would clash with the backing
-    knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
-    sung = convert(voice, song or path, key=key, formant=formant, **knobs)
-    about = {**sung["about"], "backing": None}
-    styled = {**about, "settings": {**about["settings"], "style": style}}
-    track = finish(sung["y"], sr=sung["sr"], backing=backing, style=style, **finishing)
+    knobs = {name: value for name, value in knobs.items() if value is not None}
+    song = song or read_song(path, config=load_singer(voice)[0].config)
+    sung = convert(voice, song, key=key, **knobs)
+    layers = sing_layers(voice, song, key=sung["key"], harmonies=harmony, doubled=double, scale=scale, **knobs)
+    about = {**sung["about"], "backing": None, **more}
     if backing:
-        styled["settings"]["balance"] = balance
-        styled["backing"] = {"file": backing.name, "sha256": sha256(backing)}
-        export(_voice_alone(out), *finish(sung["y"], sr=sung["sr"]), about=about)  # plain, to be measured or mixed elsewhere
-    export(out, *track, about=styled)
+        about["backing"] = {"file": backing.name, "sha256": sha256(backing)}
+    finished = finish(sung["y"], sr=sung["sr"], backing=backing or track, layers=layers, style=style, **finishing)
+    if alone:  # to be measured, or mixed elsewhere
+        export(alone, *finish(sung["y"], sr=sung["sr"]), about={**about, "backing": None})
+        about["alone"] = alone.name
+        about["settings"] = {**about["settings"], "style": style, "double": double, "harmony": list(harmony), "balance": balance}
+    export(out, *finished, about=about)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(path or "text"), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
 
 
-def _voice_alone(out):
-    """Where the voice without the backing goes."""
-    return out.with_stem(f"{out.stem}_voice")
+def _check_writable(out):
+    from vcutils.dsp.audio import WRITABLE_SUFFIXES
+
+    if out.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise InputError(f"{out} cannot be written: its name must end in {', '.join(WRITABLE_SUFFIXES)}.")
+
+
+def _written(out, *, track=None, backing=None, style="plain", double=False, harmony=(), **_):
+    """The files of sound that singing writes: if there is more in `out` than a plain voice, that alone as well."""
+    return [out, out.with_stem(f"{out.stem}_voice")] if track or backing or style != "plain" or double or harmony else [out]
+
+
+def _check_outputs(path, out, *, backing=None, **options):
+    """Refuse to write over what the result is made of; the file for the voice alone, or None."""
+    written = _written(out, backing=backing, **options)
+    for result in written:
+        for given, what in ((path, "the song"), (backing, "the backing")):
+            if given and result.resolve() == Path(given).resolve():
+                raise InputError(f"{result} is {what} itself; choose another name for the result.")
+    return written[1] if len(written) > 1 else None
 
 
 def _report(voice, out, song, page):
     """Step 6: the table on the terminal and the page."""
     voice.require("train")
+    import librosa
+
     from vcutils.dsp.audio import load_audio
     from vcutils.model import load_model
     from vcutils.postprocess import read_provenance
     from vcutils.results import format_table, split_recordings, write_report
+    from vcutils.separate import separate
 
     model = load_model(voice.model)
     sr = model.config.sr
     made = read_provenance(out)
     if song.is_file() and (made.get("source") or {}).get("sha256", sha256(song)) != sha256(song):
         raise InputError(f"{out} was sung from another file, '{made['source']['file']}', than {song}; give that one as --source.")
-    alone = _voice_alone(out) if made.get("backing") else out  # only the voice alone can be measured
+    alone = out.with_name(made.get("alone") or out.name)  # only the voice alone can be measured
     result, source = load_audio(alone, sr=sr)[0], load_audio(song, sr=sr)[0]
+    if made.get("separated"):
+        parts = separate(song, method=made["separated"], progress=sys.stderr.isatty())
+        source = librosa.resample(parts["voice"].mean(axis=0), orig_sr=parts["sr"], target_sr=sr)
     target, held_out = split_recordings(voice, sr=sr)
 
     from vcutils.recipe import convert_recipe, train_recipe  # loads TensorFlow: after what may be wrong with the input
@@ -380,7 +525,7 @@ def _report(voice, out, song, page):
         provenance={
             "Voice": voice.name,
             "Consent": " - ".join(filter(None, (model.about["consent"][key] for key in ("kind", "note", "date")))),
-            "Song": song.name,
+            "Song": song.name + (f" (a mix; its voice separated with {made['separated']})" if made.get("separated") else ""),
             "Model": f"SHA-256 {sha256(voice.model)}",
             "Settings": ", ".join(f"{key} {value}" for key, value in made.get("settings", {}).items()) or "unknown",
             "Made with": f"vcutils {made.get('vcutils', vcutils.__version__)}",
