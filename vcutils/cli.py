@@ -6,6 +6,7 @@ The steps are imported inside the commands, so that `vcutils --help` does not wa
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from vcutils.config import preset
 from vcutils.errors import InputError
 from vcutils.files import sha256
 from vcutils.workspace import DEFAULT, open_voice
+
+METHODS = ("repet", "demucs")  # of vcutils.separate, which would load librosa here
 
 
 def main(argv=None):
@@ -118,7 +121,7 @@ def _parser():
 
     sing = command("sing", _run_sing, "Sing songs in a cloned voice: steps 4 and 5.", where)
     sing.add_argument("name", metavar="NAME", help="the voice")
-    sing.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="a recording of one voice without accompaniment; several, or a folder, if -o is a folder")
+    sing.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="a recording of one voice without accompaniment (or see --from-mix); several, or a folder, if -o is a folder")
     sing.add_argument("-o", "--out", type=Path, metavar="OUT.wav", help="a WAV, FLAC or OGG file, or a folder (default: NAME_SONG.wav here)")
     sing.add_argument("--key", default="auto", metavar="auto|N", help="semitones; auto moves the song into the voice's own range, by whole octaves if there is a backing")
     sing.add_argument("--backing", type=Path, metavar="FILE", help="accompaniment that starts together with the song")
@@ -126,6 +129,12 @@ def _parser():
     sing.add_argument("--clarity", type=float, metavar="0..1", help="more has clearer words and is less like the voice")
     sing.add_argument("--retrieval", type=float, metavar="0..1", help="more sounds more like the voice and less clear")
     sing.add_argument("--formant", type=float, default=0.0, metavar="N", help="semitones; moves the resonances")
+    sing.add_argument("--from-mix", nargs="?", const="repet", choices=METHODS, help="the song is a finished mix: separate its voice first, and sing over what is left unless --backing is given (default method: repet)")
+
+    parts = command("separate", _run_separate, "Separate a finished song into its voice and its backing.")
+    parts.add_argument("mix", type=Path, metavar="MIX", help="a song with one voice in front")
+    parts.add_argument("-o", "--out", type=Path, default=Path("."), metavar="FOLDER", help="where MIX_voice.wav and MIX_backing.wav go (default: here)")
+    parts.add_argument("--method", default="repet", choices=METHODS, help="repet is built in; demucs is far better and slower, and needs `pip install \"vcutils[separate]\"` (default: %(default)s)")
 
     report = command("report", _run_report, "Measure a result and write a page to listen to: step 6.", where)
     report.add_argument("name", metavar="NAME", help="the voice")
@@ -160,7 +169,7 @@ def _run_sing(args):
     from vcutils.collect import find_recordings
     from vcutils.dsp.audio import load_audio
 
-    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant")}
+    options = {key: getattr(args, key) for key in ("key", "backing", "balance", "clarity", "retrieval", "formant", "from_mix")}
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
     with tempfile.TemporaryDirectory() as unpacked:
@@ -178,6 +187,21 @@ def _run_sing(args):
     if not sung:
         raise InputError(f"None of the {len(songs)} songs can be sung; the first: {skipped[0]['why']}")
     return {"voice": voice.name, "songs": sung, "skipped": skipped}
+
+
+def _run_separate(args):
+    from vcutils.dsp.audio import save_audio
+    from vcutils.separate import separate
+
+    outs = {part: args.out / f"{args.mix.stem}_{part}.wav" for part in ("voice", "backing")}
+    began = time.monotonic()
+    parts = separate(args.mix, method=args.method, progress=sys.stderr.isatty())
+    scale = max(1.0, *(float(abs(parts[part]).max()) for part in outs))  # one for both, so that they still add up
+    for part, out in outs.items():
+        save_audio(out, parts[part] / scale, parts["sr"])
+    seconds, length = time.monotonic() - began, parts["voice"].shape[-1] / parts["sr"]
+    print("\n".join(map(str, outs.values())) + f"\n{length:.1f} s, separated in {seconds:.1f} s" + (f"; both turned down by {20 * math.log10(scale):.1f} dB, as a part had peaks above full scale" if scale > 1 else ""))
+    return {**{part: str(out) for part, out in outs.items()}, "source": str(args.mix), "method": args.method, "scale": round(1 / scale, 4), "length": length, "seconds": round(seconds, 2)}
 
 
 def _run_report(args):
@@ -225,7 +249,7 @@ def _outputs(args, songs):
             raise InputError(f"{args.out} cannot be written: its name must end in {', '.join(WRITABLE_SUFFIXES)}.")
         return [args.out]
     outs = [args.out / f"{song.stem}.wav" for song in songs]
-    written = [path for out in outs for path in ([out, _voice_alone(out)] if args.backing else [out])]
+    written = [path for out in outs for path in ([out, _voice_alone(out)] if args.backing or args.from_mix else [out])]
     for path in written:
         if written.count(path) > 1:
             raise InputError(f"Two songs would both become {path}; sing them one at a time, or rename one.")
@@ -256,9 +280,9 @@ def _print_evaluation(history, preview):
     print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
-def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0):
+def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=None, retrieval=None, formant=0.0, from_mix=None):
     """Steps 4 and 5: `out`, with a backing the voice alone beside it, and where they come from in `out`.json."""
-    for path in [out, _voice_alone(out)] if backing else [out]:
+    for path in [out, _voice_alone(out)] if backing or from_mix else [out]:
         for given, what in ((song, "the song"), (backing, "the backing")):
             if given and path.resolve() == Path(given).resolve():
                 raise InputError(f"{path} is {what} itself; choose another name for the result.")
@@ -267,16 +291,24 @@ def _sing(voice, song, out, *, key="auto", backing=None, balance=2.0, clarity=No
 
     check_settings(balance_db=balance)  # before the song is sung, which may take long
     began = time.monotonic()
-    if backing and key == "auto":
+    source, track = song, backing
+    if from_mix:
+        from vcutils.separate import separate
+
+        parts = separate(song, method=from_mix, progress=sys.stderr.isatty())
+        source, track = (parts["voice"].mean(axis=0), parts["sr"]), backing or (parts["backing"], parts["sr"])
+    if track and key == "auto":
         key = "octave"  # any other key would clash with the backing
     knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
-    sung = convert(voice, song, key=key, formant=formant, **knobs)
+    sung = convert(voice, source, key=key, formant=formant, **knobs)
     alone, about = finish(sung["y"], sr=sung["sr"]), {**sung["about"], "backing": None}
-    if backing:
-        mixed = finish(sung["y"], sr=sung["sr"], backing=backing, balance_db=balance)
-        settings = {**about["settings"], "balance": balance}
-        export(out, *mixed, about={**about, "backing": {"file": backing.name, "sha256": sha256(backing)}, "settings": settings})
-    export(_voice_alone(out) if backing else out, *alone, about=about)
+    if from_mix:
+        about |= {"source": {"file": song.name, "sha256": sha256(song)}, "separated": from_mix}
+    if track:
+        mixed = finish(sung["y"], sr=sung["sr"], backing=track, balance_db=balance)
+        accompanied = {"file": backing.name, "sha256": sha256(backing)} if backing else {**about["source"], "separated": from_mix}
+        export(out, *mixed, about={**about, "backing": accompanied, "settings": {**about["settings"], "balance": balance}})
+    export(_voice_alone(out) if track else out, *alone, about=about)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(song), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
@@ -290,10 +322,13 @@ def _voice_alone(out):
 def _report(voice, out, song, page):
     """Step 6: the table on the terminal and the page."""
     voice.require("train")
+    import librosa
+
     from vcutils.dsp.audio import load_audio
     from vcutils.model import load_model
     from vcutils.postprocess import read_provenance
     from vcutils.results import format_table, split_recordings, write_report
+    from vcutils.separate import separate
 
     model = load_model(voice.model)
     sr = model.config.sr
@@ -302,6 +337,9 @@ def _report(voice, out, song, page):
         raise InputError(f"{out} was sung from another file, '{made['source']['file']}', than {song}; give that one as --source.")
     alone = _voice_alone(out) if made.get("backing") else out  # only the voice alone can be measured
     result, source = load_audio(alone, sr=sr)[0], load_audio(song, sr=sr)[0]
+    if made.get("separated"):
+        parts = separate(song, method=made["separated"], progress=sys.stderr.isatty())
+        source = librosa.resample(parts["voice"].mean(axis=0), orig_sr=parts["sr"], target_sr=sr)
     target, held_out = split_recordings(voice, sr=sr)
 
     from vcutils.recipe import convert_recipe, train_recipe  # loads TensorFlow: after what may be wrong with the input
@@ -319,7 +357,7 @@ def _report(voice, out, song, page):
         provenance={
             "Voice": voice.name,
             "Consent": " - ".join(filter(None, (model.about["consent"][key] for key in ("kind", "note", "date")))),
-            "Song": song.name,
+            "Song": song.name + (f" (a mix; its voice separated with {made['separated']})" if made.get("separated") else ""),
             "Model": f"SHA-256 {sha256(voice.model)}",
             "Settings": ", ".join(f"{key} {value}" for key, value in made.get("settings", {}).items()) or "unknown",
             "Made with": f"vcutils {made.get('vcutils', vcutils.__version__)}",
