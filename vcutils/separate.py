@@ -18,6 +18,8 @@ from vcutils.errors import InputError
 METHODS = ("repet", "demucs")
 LEAST = 3.0  # seconds; in less nothing repeats
 BLOCK, OVERLAP = 60.0, 5.0  # seconds at a time, and how long two neighbours are cross-faded
+NEIGHBOURS = 100  # frames whose median is taken, at most
+HARMONIC_HZ = 20.0  # half the width of a harmonic as the window shows it, with some vibrato
 
 
 def separate(song, *, method="repet", model=None, progress=False):
@@ -71,15 +73,15 @@ def separate(song, *, method="repet", model=None, progress=False):
     rise = np.linspace(0, 1, overlap, dtype=np.float32)
     for i in tqdm(range(count), desc="Separating", unit="block", disable=not progress):
         block = slice(edges[i], edges[i + 1] + overlap if count > 1 else None)
+        pitched += np.sum(estimate_f0(y[:, block].mean(axis=0), sr=sr, hop_length=sr // 100) > 0) / 100
         found = part(y[:, block], sr=sr)
-        pitched += np.mean(estimate_f0(found.mean(axis=0), sr=sr, hop_length=sr // 100) > 0) * found.shape[1] / sr
         if i > 0:
             found[:, :overlap] *= rise
         if i < count - 1:
             found[:, -overlap:] *= rise[::-1]
         voice[:, block] += found
-    if pitched < 0.1:
-        raise InputError(f"{name} has no voice in it, as nothing that stands out has a pitch; give a song in which somebody sings.")
+    if pitched < 0.1 or np.abs(voice).max() < 0.01 * np.abs(y).max():
+        raise InputError(f"{name} has no voice in it that could be found; give a song in which somebody sings, in front of the rest.")
     return dict(voice=voice, backing=y - voice, sr=sr)
 
 
@@ -101,7 +103,7 @@ def _read(song):
     return name, y, sr
 
 
-def repet_sim(y, *, sr, width=2.0, low_cut=100.0, center=2.0, harmonics=0.3):
+def repet_sim(y, *, sr, width=2.0, low_cut=100.0, center=2.0, harmonics=0.3, floor=0.15):
     """The voice in a stretch of music: what does not repeat, stands in the middle and follows one pitch.
 
     1. Each frame's spectrum is compared (cosine) with those at least `width` seconds away. The median of the most
@@ -111,6 +113,7 @@ def repet_sim(y, *, sr, width=2.0, low_cut=100.0, center=2.0, harmonics=0.3):
     4. In stereo, bins that differ between the channels go to the backing: voices are mostly mixed to the middle [2]_.
     5. A pitch tracker hears the voice so far; where it finds a pitch, its harmonics are kept and the gaps between them
        turned down [3]_.
+    6. A little of everything stays in the voice: holes in a spectrum ring like notes, and mislead the pitch tracker [4]_.
 
     Parameters
     ----------
@@ -126,6 +129,8 @@ def repet_sim(y, *, sr, width=2.0, low_cut=100.0, center=2.0, harmonics=0.3):
         How fast a bin is lost to the voice as its channels differ; 0 does not look at it.
     harmonics : float
         What is left of the voice between the harmonics of its pitch; 1 leaves step 5 out.
+    floor : float
+        The least share of a bin (above `low_cut`) that the voice gets.
 
     Returns
     -------
@@ -138,38 +143,36 @@ def repet_sim(y, *, sr, width=2.0, low_cut=100.0, center=2.0, harmonics=0.3):
        suppression and re-panning applications", WASPAA 2003.
     .. [3] Z. Rafii, Z. Duan and B. Pardo, "Combining rhythm-based and pitch-based methods for background and melody
        separation", IEEE/ACM Trans. Audio, Speech, and Language Processing 22(12), 2014.
+    .. [4] M. Berouti, R. Schwartz and J. Makhoul, "Enhancement of speech corrupted by acoustic noise", ICASSP 1979.
 
     Examples
     --------
     >>> t = np.arange(4 * 16000) / 16000
     >>> beat, voice = np.sin(2 * np.pi * 200 * t) * (t % 0.5 < 0.2), np.sin(2 * np.pi * 700 * t) * (abs(t - 2) < 0.4)
-    >>> found = repet_sim(np.float32([beat + voice]), sr=16000, harmonics=1)
+    >>> found = repet_sim(np.float32([beat + voice]), sr=16000, width=0.5, harmonics=1, floor=0)
     >>> bool(np.sum((found - voice) ** 2) < 0.1 * np.sum(voice**2))
     True
     """
     n_fft = 2 ** round(np.log2(0.093 * sr))  # 93 ms: long enough to tell the notes of a chord apart
     hop = n_fft // 4
     channels = librosa.stft(y, n_fft=n_fft, hop_length=hop)
-    frequencies = librosa.fft_frequencies(sr=sr, n_fft=n_fft)
+    frequencies = librosa.fft_frequencies(sr=sr, n_fft=n_fft).astype(np.float32)[:, None]
     magnitude = np.abs(channels.mean(axis=0))
     frames = magnitude.shape[1]
-    repeating = librosa.decompose.nn_filter(
-        magnitude, aggregate=np.median, metric="cosine", width=int(np.clip(width * sr / hop, 1, (frames - 3) // 2)), k=min(NEIGHBOURS, frames // 8)
-    )
+    apart = int(np.clip(width * sr / hop, 1, (frames - 3) // 2))
+    repeating = librosa.decompose.nn_filter(magnitude, aggregate=np.median, metric="cosine", width=apart, k=min(NEIGHBOURS, frames // 8))
     repeating = np.minimum(repeating, magnitude)  # nothing repeats more than there is
     mask = librosa.util.softmask(magnitude - repeating, repeating, power=1)
-    mask[frequencies < low_cut] = 0
+    mask = np.where(frequencies < low_cut, 0, mask)
     if len(y) == 2 and center:
         left, right = channels
         alike = 2 * np.real(left * right.conj()) / (np.abs(left) ** 2 + np.abs(right) ** 2 + 1e-12)  # 1: the same in both
         mask *= np.clip(alike, 0, 1) ** center
     if harmonics < 1:
-        f0 = estimate_f0(_istft(channels * mask, y).mean(axis=0), sr=sr, hop_length=hop)[:frames]
+        f0 = estimate_f0(_istft(channels * mask, y).mean(axis=0), sr=sr, hop_length=hop)[:frames].astype(np.float32)
         mask = _along(f0, mask, frequencies, harmonics)
+    mask = np.where(frequencies < low_cut, 0, floor + (1 - floor) * mask)
     return _istft(channels * mask, y)
-
-
-NEIGHBOURS = 100  # frames whose median is taken, at most
 
 
 def _istft(spectrum, y):
@@ -178,14 +181,11 @@ def _istft(spectrum, y):
     return librosa.istft(spectrum, n_fft=n_fft, hop_length=n_fft // 4, length=y.shape[-1])
 
 
-def _along(f0, mask, frequencies, floor):
-    """The mask with the harmonics of `f0` raised a little and what lies between them multiplied by `floor`."""
-    nearest = np.maximum(np.round(frequencies[:, None] / np.maximum(f0, 1.0)), 1)
-    on = np.clip(1.5 - np.abs(frequencies[:, None] - nearest * f0) / HARMONIC_HZ, 0, 1)
-    return np.where(f0 > 0, on * mask**0.7 + (1 - on) * floor * mask, 0.7 * mask).astype(np.float32)
-
-
-HARMONIC_HZ = 20.0  # half the width of a harmonic as the window shows it, with some vibrato
+def _along(f0, mask, frequencies, between):
+    """The mask with the harmonics of `f0` raised a little and what lies between them multiplied by `between`."""
+    nearest = np.maximum(np.round(frequencies / np.maximum(f0, 1)), 1)
+    on = np.clip(1.5 - np.abs(frequencies - nearest * f0) / HARMONIC_HZ, 0, 1)
+    return np.where(f0 > 0, on * mask**0.7 + (1 - on) * between * mask, 0.7 * mask)
 
 
 @functools.cache
