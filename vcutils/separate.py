@@ -115,6 +115,13 @@ def repet_sim(y, *, sr, width=2.0, low_cut=100.0, center=2.0, harmonics=0.3, flo
        turned down [3]_.
     6. A little of everything stays in the voice: holes in a spectrum ring like notes, and mislead the pitch tracker [4]_.
 
+    Measured with tests/benchmarks/separation.py on seven sung voices over the demo's backing, equally loud: the SDR of the
+    voice rises from -1.4 dB in the mix to 6.3 dB in stereo (by 4.9 to 9.8, one voice from another), by 7.3 dB in mono and by
+    7.2 dB if the voice has reverberation in stereo. A high-pass alone reaches 2.0 dB, the harmonic part of HPSS 3.2 dB.
+    The pitch is not easier to track than in the mix: right in 65 % of the voiced frames (mix: 64 %), with fewer
+    frames wrongly voiced or unvoiced (24 %; mix: 27 %). That backing repeats itself every few bars; live drums, long solos
+    and choirs do not, and what does not repeat ends up in the voice. So does a solo instrument where nobody sings.
+
     Parameters
     ----------
     y : np.ndarray [shape=(n_channels, n)]
