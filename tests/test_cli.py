@@ -243,6 +243,18 @@ def test_sing_with_a_backing_keeps_the_voice_alone_beside_the_mix(workspace, son
     assert "synthetic" in text and song.name in text and sha256(workspace / "anna" / "model.npz") in text
 
 
+def test_what_was_sung_from_a_mix_is_measured_against_its_separated_voice(workspace, song, tmp_path, capsys):
+    y, sr = load_audio(song)
+    mix = save_audio(tmp_path / "mix.wav", 0.5 * y + 0.2 * load_audio(demo_song()[1], mono=False)[0][:, 2 * sr : 2 * sr + len(y)], sr)
+    out = tmp_path / "cover.wav"
+    assert main(["sing", "anna", str(mix), "--from-mix", "-o", str(out), "--workspace", str(workspace)]) == 0
+    capsys.readouterr()
+    assert main(["report", "anna", str(out), "--source", str(mix), "--workspace", str(workspace), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["rows"][2]["raw_pitch_accuracy"] > 0.9  # it sings the pitch that was found, right or wrong
+    assert "separated with repet" in out.with_suffix(".html").read_text(encoding="utf-8")
+
+
 def test_sing_skips_a_bad_song_among_many(workspace, song, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "good.flac").write_bytes(song.read_bytes())

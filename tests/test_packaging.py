@@ -52,7 +52,7 @@ def imported_packages():
 
 def test_every_import_is_declared_and_every_dependency_is_imported():
     mandatory = {IMPORT_NAMES.get(r.name, r.name) for r in MANDATORY}
-    optional = {IMPORT_NAMES.get(r.name, r.name) for r in EXTRAS["notebooks"] + EXTRAS["judge"]}
+    optional = {IMPORT_NAMES.get(r.name, r.name) for r in EXTRAS["notebooks"] + EXTRAS["judge"] + EXTRAS["separate"]}
     assert imported_packages() <= mandatory | optional
     assert mandatory <= imported_packages()
 
