@@ -104,7 +104,7 @@ def test_rests_are_silent_but_for_a_breath():
     breathing, still = (perform(score, config=CONFIG, breath=breath).features.loudness for breath in (-20.0, None))
     rest = slice(round(1.2 * FPS), round(2.3 * FPS))
     assert still[rest].max() < -90
-    assert breathing[rest].max() == pytest.approx(-46, abs=1)
+    assert breathing[rest].max() - np.percentile(breathing, 90) == pytest.approx(-20, abs=3)
     assert breathing[round(1.2 * FPS) : round(1.9 * FPS)].max() < -90  # it comes just before the phrase
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.signal
 
 from vcutils.dsp.content import f0_range as range_of
-from vcutils.dsp.features import SILENCE_DB, Features, analyse
+from vcutils.dsp.features import SILENCE_DB, Features, analyse, sounding
 from vcutils.dsp.speech import guess_language, speak
 from vcutils.errors import InputError
 from vcutils.generate import Song, read_song
@@ -129,6 +129,8 @@ def perform(
         rest = sung[0] - (before.knots[0][-1] if before else 0)
         if breath is not None and rest > 0.35:
             _breathe(mel, loudness, fps, end=sung[0] - 0.06, seconds=min(0.35, rest - 0.15), level=breath - 26, like=inhaled)
+    louder = -26 - loudness[sounding(loudness)].mean()  # the level that recordings are set to
+    loudness, mel = loudness + louder, mel + louder / NATURAL_DB
     features = Features(np.zeros(0, np.float32), f0.astype(np.float32), np.maximum(loudness, SILENCE_DB).astype(np.float32), mel.astype(np.float32))
     return Song(features, (n_frames - 1) * config.hop_length, source)
 
