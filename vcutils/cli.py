@@ -15,7 +15,7 @@ from pathlib import Path
 import vcutils
 from vcutils.config import preset
 from vcutils.errors import InputError
-from vcutils.files import sha256
+from vcutils.files import sha256, write_together
 from vcutils.workspace import DEFAULT, open_voice
 
 
@@ -56,8 +56,7 @@ def main(argv=None):
         print(f"vcutils: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nvcutils: stopped. `clone` and `demo` go on from their last checkpoint when run again.", file=sys.stderr)
-        return 130
+        pass  # what is said comes after the end of a progress bar, which is kept open by what holds it: the exception
     except Exception as error:
         if args is None or args.debug:
             raise
@@ -67,6 +66,9 @@ def main(argv=None):
             file=sys.stderr,
         )
         return 1
+    newline = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C
+    print(f"{newline}vcutils: stopped; no file is half-written. `clone` and `demo` go on from their last checkpoint when run again.", file=sys.stderr)
+    return 130
 
 
 def run():
@@ -320,23 +322,25 @@ def _sing(voice, path, out, *, song=None, key="auto", backing=None, balance=None
             if given and written.resolve() == Path(given).resolve():
                 raise InputError(f"{written} is {what} itself; choose another name for the result.")
     from vcutils.generate import convert
-    from vcutils.postprocess import check_settings, export, finish
+    from vcutils.postprocess import as_files, check_settings, finish
 
     finishing = {} if balance is None else {"balance_db": balance}
     balance = check_settings(style, **finishing)["balance_db"]  # before the song is sung, which may take long
-    began = time.monotonic()
+    began, progress = time.monotonic(), sys.stderr.isatty()
     if backing and key == "auto":
         key = "octave"  # any other key would clash with the backing
     knobs = {name: value for name, value in (("clarity", clarity), ("retrieval", retrieval)) if value is not None}
-    sung = convert(voice, song or path, key=key, formant=formant, **knobs)
-    about = {**sung["about"], "backing": None}
+    sung = convert(voice, song or path, key=key, formant=formant, progress=progress, **knobs)
+    if progress:
+        print("Finishing ...", file=sys.stderr)
+    about, files = {**sung["about"], "backing": None}, {}
     styled = {**about, "settings": {**about["settings"], "style": style}}
-    track = finish(sung["y"], sr=sung["sr"], backing=backing, style=style, **finishing)
     if backing:
+        files = as_files(_voice_alone(out), *finish(sung["y"], sr=sung["sr"]), about=about)  # plain, to be measured or mixed elsewhere
         styled["settings"]["balance"] = balance
         styled["backing"] = {"file": backing.name, "sha256": sha256(backing)}
-        export(_voice_alone(out), *finish(sung["y"], sr=sung["sr"]), about=about)  # plain, to be measured or mixed elsewhere
-    export(out, *track, about=styled)
+    files |= as_files(out, *finish(sung["y"], sr=sung["sr"], backing=backing, style=style, **finishing), about=styled)
+    write_together(files)
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(path or "text"), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}
