@@ -62,12 +62,12 @@ def load_audio(path, *, sr=None, mono=True):
             file_sr, declared = f.samplerate, _declared_frames(f, path)
             blocks = []
             while len(block := f.read(_BLOCK, dtype="float32", always_2d=True)):
-                blocks.append(block.mean(axis=1, keepdims=True) if mono else block)
+                blocks.append((block.mean(axis=1, keepdims=True) if mono else block).T)
     except (sf.LibsndfileError, TypeError) as error:  # TypeError: soundfile wants more arguments for .raw
         raise InputError(
             f"{path} cannot be read as sound: it is damaged or not a WAV, FLAC, OGG or MP3 file; export or copy it again."
         ) from error
-    frames = sum(map(len, blocks))
+    frames = sum(block.shape[1] for block in blocks)
     if declared and frames < declared:
         raise InputError(
             f"{path} is cut short: it should last {declared / file_sr:.2f} s "
@@ -75,8 +75,8 @@ def load_audio(path, *, sr=None, mono=True):
         )
     if not frames:
         raise InputError(f"{path} holds no sound (0 samples); record it again.")
-    y = np.concatenate(blocks).T
-    del blocks
+    y = np.concatenate(blocks, axis=1)
+    del blocks  # or a long song would be in memory twice
     if not np.isfinite(y).all():
         raise InputError(f"{path} holds samples that are not numbers (NaN or infinity); export it again from the original.")
     if mono:
