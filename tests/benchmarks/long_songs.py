@@ -46,13 +46,13 @@ def make(work, seconds):
 
 
 def measure(argv):
-    """Seconds and peak memory in GB of one process."""
+    """Seconds by the clock, seconds of processors (which say more on a busy computer) and peak memory in GB of one process."""
     began = time.perf_counter()
     process = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "vcutils", *map(str, argv)])
     _, status, usage = os.wait4(process, 0)
     if status:
         sys.exit(f"vcutils {' '.join(map(str, argv))} failed")
-    return time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 def main():
@@ -78,14 +78,13 @@ def main():
         }
         for path in args.only:
             made, command = paths[path]
-            taken, peak = measure([*command, "--workspace", args.work])
-            rows.append((path, sf.info(made).duration, taken, peak))
+            rows.append((path, *measure([*command, "--workspace", args.work]), sf.info(made).duration))
 
-    print("\n| path | length | time | time / length | peak memory | more for each minute |\n|---|---|---|---|---|---|")
-    for path, length, taken, peak in rows:
-        least = next(row for row in rows if row[0] == path)
-        more = f"{1000 * (peak - least[3]) / ((length - least[1]) / 60):.0f} MB" if length > least[1] else ""
-        print(f"| {path} | {length:.0f} s | {taken:.0f} s | {taken / length:.2f} | {peak:.2f} GB | {more} |")
+    print("\n| path | length | time | of all processors | time / length | peak memory | more for each minute |\n|---|---|---|---|---|---|---|")
+    for path, taken, busy, peak, length in rows:
+        *_, least, shortest = next(row for row in rows if row[0] == path)
+        more = f"{60000 * (peak - least) / (length - shortest):.0f} MB" if length > shortest else ""
+        print(f"| {path} | {length:.0f} s | {taken:.0f} s | {busy:.0f} s | {taken / length:.2f} | {peak:.2f} GB | {more} |")
 
 
 if __name__ == "__main__":
