@@ -46,7 +46,7 @@ def content(folder):
 
 
 def press_ctrl_c():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 # ---- what Ctrl-C leaves
