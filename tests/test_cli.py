@@ -338,6 +338,13 @@ def test_sing_from_a_score(workspace, tmp_path, capsys):
     assert np.abs(alone).max() > 0.05
 
 
+def test_options_may_stand_anywhere(workspace, song, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    assert main(["sing", "anna", "--key", "2", str(song), "-o", str(out), "--workspace", str(workspace), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["songs"][0]["key"] == 2
+    refuse(["sing", "anna", "--loud", song, "-o", out, "--workspace", workspace], capsys, "unrecognized arguments: --loud")
+
+
 def test_say(workspace, tmp_path, capsys):
     out = tmp_path / "hello.wav"
     assert main(["say", "anna", "Good morning.", "-o", str(out), "--workspace", str(workspace)]) == 0

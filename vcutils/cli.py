@@ -16,7 +16,7 @@ from pathlib import Path
 import vcutils
 from vcutils.config import preset
 from vcutils.errors import InputError
-from vcutils.files import sha256
+from vcutils.files import sha256, write_together
 from vcutils.workspace import DEFAULT, open_voice
 
 METHODS = ("repet", "demucs")  # of vcutils.separate, which would load librosa here
@@ -48,7 +48,11 @@ def main(argv=None):
             stream.reconfigure(errors="backslashreplace")
     args = None
     try:
-        args = _parser().parse_args(argv)
+        args, rest = _parser().parse_known_args(argv)
+        if rest and getattr(args, "songs", None) == [] and not any(word.startswith("-") for word in rest):
+            args.songs = [Path(word) for word in rest]  # argparse takes "*" for nothing if an option follows the name
+        elif rest:
+            raise InputError(f"unrecognized arguments: {' '.join(rest)}; see `vcutils --help`.")
         # For a program, stdout holds the JSON and nothing else.
         with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
             result = args.run(args)
@@ -59,8 +63,7 @@ def main(argv=None):
         print(f"vcutils: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nvcutils: stopped. `clone` and `demo` go on from their last checkpoint when run again.", file=sys.stderr)
-        return 130
+        pass  # what is said comes after the end of a progress bar, which is kept open by what holds it: the exception
     except Exception as error:
         if args is None or args.debug:
             raise
@@ -70,6 +73,9 @@ def main(argv=None):
             file=sys.stderr,
         )
         return 1
+    newline = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C
+    print(f"{newline}vcutils: stopped; no file is half-written. `clone` and `demo` go on from their last checkpoint when run again.", file=sys.stderr)
+    return 130
 
 
 def run():
@@ -439,27 +445,29 @@ def _sing(
     alone = _check_outputs(path, out, track=track, backing=backing, style=style, double=double, harmony=harmony)
     from vcutils.fix import check_harmonies, sing_layers
     from vcutils.generate import convert, load_singer, read_song
-    from vcutils.postprocess import check_settings, export, finish
+    from vcutils.postprocess import as_files, check_settings, finish
 
     finishing = {} if balance is None else {"balance_db": balance}
     balance = check_settings(style, **finishing)["balance_db"]  # before the song is sung, which may take long
     check_harmonies(harmony, scale)
-    began = time.monotonic()
+    began, progress = time.monotonic(), sys.stderr.isatty()
     if (backing or track) and key == "auto":
         key = "octave"  # any other key would clash with the backing
     knobs = {name: value for name, value in knobs.items() if value is not None}
-    song = song or read_song(path, config=load_singer(voice)[0].config)
-    sung = convert(voice, song, key=key, **knobs)
+    song = song or read_song(path, config=load_singer(voice)[0].config, progress=progress)
+    sung = convert(voice, song, key=key, progress=progress, **knobs)
     layers = sing_layers(voice, song, key=sung["key"], harmonies=harmony, doubled=double, scale=scale, **knobs)
-    about = {**sung["about"], "backing": None, **more}
+    if progress:
+        print("Finishing ...", file=sys.stderr)
+    about, files = {**sung["about"], "backing": None, **more}, {}
     if backing:
         about["backing"] = {"file": backing.name, "sha256": sha256(backing)}
     finished = finish(sung["y"], sr=sung["sr"], backing=backing or track, layers=layers, style=style, **finishing)
     if alone:  # to be measured, or mixed elsewhere
-        export(alone, *finish(sung["y"], sr=sung["sr"]), about={**about, "backing": None})
+        files = as_files(alone, *finish(sung["y"], sr=sung["sr"]), about={**about, "backing": None})
         about["alone"] = alone.name
         about["settings"] = {**about["settings"], "style": style, "double": double, "harmony": list(harmony), "balance": balance}
-    export(out, *finished, about=about)
+    write_together(files | as_files(out, *finished, about=about))
     seconds, length = time.monotonic() - began, len(sung["y"]) / sung["sr"]
     print(f"{sung['message']}\n{out}: {length:.1f} s, made in {seconds:.1f} s")
     return {"output": str(out), "source": str(path or "text"), "key": sung["key"], "message": sung["message"], "length": length, "seconds": round(seconds, 2)}

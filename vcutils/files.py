@@ -3,8 +3,10 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
-from contextlib import contextmanager
+import signal
+import threading
+import uuid
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vcutils.errors import InputError
@@ -39,14 +41,11 @@ def atomic_path(path):
     'whole or not at all'
     """
     path = Path(path)
-    tmp = None
+    tmp = path.parent / f".part-{uuid.uuid4().hex}{path.suffix}"  # named before it is made, so that nothing can come between
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-        os.close(handle)
-        tmp = Path(name)
+        tmp.touch()
         yield tmp
-        tmp.chmod(0o666 & ~_UMASK)  # mkstemp makes private files
         os.replace(tmp, path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -55,12 +54,69 @@ def atomic_path(path):
             raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
         raise
     finally:
-        if tmp is not None:
+        with suppress(OSError):
             tmp.unlink(missing_ok=True)
 
 
-_UMASK = os.umask(0)
-os.umask(_UMASK)
+@contextmanager
+def hold_ctrl_c():
+    """Let a block run to its end before Ctrl-C stops the program.
+
+    Yields
+    ------
+    callable
+        Call it, without arguments, where the block may be left: it raises KeyboardInterrupt if Ctrl-C was pressed.
+
+    Examples
+    --------
+    >>> with hold_ctrl_c() as may_stop:
+    ...     for part in ("one", "two"):
+    ...         may_stop()
+    """
+    pressed = []
+
+    def may_stop():
+        if pressed:
+            raise KeyboardInterrupt
+
+    # Only the main thread is interrupted, and whoever deals with Ctrl-C in a way of their own is left alone.
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield may_stop
+        return
+    try:
+        signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+        yield may_stop
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    may_stop()
+
+
+def write_together(contents):
+    """Write files that belong together: all of them, or none.
+
+    Parameters
+    ----------
+    contents : dict of Path to bytes-like
+        In the order in which they get their names.
+
+    Raises
+    ------
+    InputError
+        As `atomic_path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_together({folder / "a.wav": b"sound", folder / "a.wav.json": b"{}"})
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a.wav', 'a.wav.json']
+    """
+    with ExitStack() as files:
+        for path, content in reversed(contents.items()):  # the last to be opened is the first to be closed
+            files.enter_context(atomic_path(path)).write_bytes(content)
+        with hold_ctrl_c():
+            files.close()
 
 
 def write_json(path, content):
@@ -74,8 +130,18 @@ def write_json(path, content):
     >>> read_json(path)
     {'seconds': 3}
     """
-    with atomic_path(path) as tmp:
-        tmp.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_together({path: as_json(content)})
+
+
+def as_json(content):
+    """The bytes that `write_json` writes.
+
+    Examples
+    --------
+    >>> as_json([1])
+    b'[\\n 1\\n]\\n'
+    """
+    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_json(path):

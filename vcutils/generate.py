@@ -5,6 +5,7 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+from tqdm.auto import tqdm
 
 import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
 from vcutils.dsp.audio import load_audio
@@ -41,7 +42,7 @@ class Song:
     source: dict | None = None
 
 
-def read_song(song, *, config):
+def read_song(song, *, config, progress=False):
     """Load a recording of one voice without accompaniment, and take it apart.
 
     Parameters
@@ -49,6 +50,8 @@ def read_song(song, *, config):
     song : str, Path or (np.ndarray [shape=(n,)], int)
         A file, or audio with its rate in Hz.
     config : vcutils.config.Config
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def read_song(song, *, config):
             y = librosa.resample(y, orig_sr=sr, target_sr=config.sr)
     if len(y) < config.win_length or np.abs(y).max() < 1e-4:
         raise InputError(f"{name} is {'silent' if len(y) >= config.win_length else 'too short'}; give a recording in which somebody sings or speaks.")
-    features = analyse(y, **config.analysis)
+    features = analyse(y, **config.analysis, progress=progress)
     if (features.f0 > 0).sum() * config.hop_length < 0.1 * config.sr:
         raise InputError(f"{name} has no voice in it; give a recording in which somebody sings or speaks, without accompaniment.")
     return Song(features, len(y), source)
@@ -134,7 +137,7 @@ def choose_key(f0, target_range, *, key="auto"):
     return semitones, f"Key: {moved}; {why}."
 
 
-def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000):
+def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000, progress=False):
     """Sing a song in a cloned voice.
 
     The song's content goes through the generator once for each of `THROATS`, and the mean of the answers, moved towards
@@ -158,6 +161,8 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
         1 follows the song's dynamics, 0 evens them out.
     chunk_frames : int
         Frames rendered at once. It changes memory, not the result.
+    progress : bool
+        Show progress bars.
 
     Returns
     -------
@@ -184,19 +189,23 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     model, generator, synthesizer = load_singer(voice)
     config = model.config
     if not isinstance(song, Song):
-        song = read_song(song, config=config)
+        song = read_song(song, config=config, progress=progress)
     source = song.features
     semitones, message = choose_key(source.f0, model.f0_range, key=key)
     f0 = source.f0 * 2 ** (semitones / 12)
 
     level = np.where(source.loudness > -56, -26 + loudness * (source.loudness + 26), source.loudness)
     told = conditions(f0, level, target_range=model.f0_range)
-    answers = []
-    for said in content(source.mel, source.loudness, sr=config.sr, n_mfcc=config.n_mfcc, factors=THROATS):
+    bar = tqdm(total=(len(THROATS) + 1) * -(-len(f0) // chunk_frames), desc="Singing", unit="piece", disable=not progress)
+    work = dict(config=config, chunk_frames=chunk_frames, on_piece=bar.update)
+
+    def answer(said):
         if retrieval:
             said = said + retrieval * (retrieve(said, model.database, k=config.k) - said)
-        answers.append(predict_filters(generator, np.concatenate([said, told], axis=1), config=config, chunk_frames=chunk_frames))
-    filters = np.mean(answers, axis=0)  # their mistakes differ, so their mean has fewer
+        return predict_filters(generator, np.concatenate([said, told], axis=1), **work)
+
+    said = content(source.mel, source.loudness, sr=config.sr, n_mfcc=config.n_mfcc, factors=THROATS)
+    filters = np.mean([answer(throat) for throat in said], axis=0)  # their mistakes differ, so their mean has fewer
     if clarity:
         made, on = total_envelope(filters, f0), sounding(source.loudness)
         mel = source.mel + (level - source.loudness)[:, None] / 8.686
@@ -205,7 +214,8 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     if formant:
         warp = warp_matrix(2 ** (formant / 12), sr=config.sr, n_mels=config.n_mels)
         filters = np.hstack([half @ warp for half in np.split(filters, 2, axis=1)])
-    y = render(synthesizer, filters, f0, config=config, chunk_frames=chunk_frames)
+    y = render(synthesizer, filters, f0, **work)
+    bar.close()
     y = _no_louder(y, level, config)
     about = {
         "voice": model.about["voice"],
@@ -310,7 +320,10 @@ def _no_louder(y, level, config):
     hop = config.hop_length
     excess = loudness_of(y, sr=config.sr, hop_length=hop, n_fft=config.n_fft)[: len(level)] - level - HEADROOM_DB
     gain = librosa.db_to_amplitude(-np.maximum(excess, 0))
-    return (y * np.interp(np.arange(len(y)) / hop, np.arange(len(gain)), gain)).astype(np.float32)
+    for start in range(0, len(y), 1 << 20):  # some at a time keep memory small
+        part = y[start : start + (1 << 20)]
+        part *= np.interp((start + np.arange(len(part))) / hop, np.arange(len(gain)), gain)
+    return y
 
 
 def load_singer(voice):

@@ -26,10 +26,10 @@ import numpy as np
 
 import vcutils
 from vcutils.dsp import effects
-from vcutils.dsp.audio import SYNTHETIC, load_audio, save_audio
+from vcutils.dsp.audio import SYNTHETIC, encode_audio, load_audio
 from vcutils.dsp.features import highpass
 from vcutils.errors import InputError
-from vcutils.files import read_json, write_json
+from vcutils.files import as_json, read_json, write_together
 
 # Each style is the plain one and what it changes. -14 LUFS is what the large streaming services turn music down to.
 STYLES = {
@@ -295,12 +295,38 @@ def export(path, y, sr, *, about):
     >>> read_provenance(path)["notice"]
     "Synthetic voice made with vcutils: a computer sings, with a model of the voice 'anna'."
     """
-    save_audio(path, y, sr, comment=SYNTHETIC)
+    write_together(as_files(path, y, sr, about=about))
+    return Path(path)
+
+
+def as_files(path, y, sr, *, about):
+    """What `export` writes, without writing it: to write several sounds that belong together, all or none.
+
+    Parameters
+    ----------
+    path, y, sr, about
+        As in `export`.
+
+    Returns
+    -------
+    dict of Path to bytes-like
+        For `vcutils.files.write_together`: the sound, and the note beside it.
+
+    Raises
+    ------
+    InputError
+        As `vcutils.dsp.audio.encode_audio`.
+
+    Examples
+    --------
+    >>> [path.name for path in as_files("a.wav", np.zeros(16000), 16000, about={"voice": "anna"})]
+    ['a.wav', 'a.wav.json']
+    """
     notice = f"{SYNTHETIC}: a computer sings, with a model of the voice '{about.get('voice', 'unknown')}'."
     date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     now = {"synthetic": True, "notice": notice, "vcutils": vcutils.__version__, "date": date}
-    write_json(_beside(path), {**now, **about, **now})  # first in the file, and newer than what `about` may say
-    return Path(path)
+    note = {**now, **about, **now}  # first in the file, and newer than what `about` may say
+    return {Path(path): encode_audio(path, y, sr, comment=SYNTHETIC), _beside(path): as_json(note)}
 
 
 def read_provenance(path):

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile as sf
 
 from vcutils.errors import InputError
-from vcutils.files import atomic_path, quiet_stderr
+from vcutils.files import hold_ctrl_c, quiet_stderr, write_together
 
 SYNTHETIC = "Synthetic voice made with vcutils"  # goes into the metadata of every voice that was generated
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -62,7 +62,7 @@ def load_audio(path, *, sr=None, mono=True):
             file_sr, declared = f.samplerate, _declared_frames(f, path)
             blocks = []
             while len(block := f.read(_BLOCK, dtype="float32", always_2d=True)):
-                blocks.append(block.mean(axis=1)[None] if mono else np.ascontiguousarray(block.T))
+                blocks.append((block.mean(axis=1, keepdims=True) if mono else block).T)
     except (sf.LibsndfileError, TypeError) as error:  # TypeError: soundfile wants more arguments for .raw
         raise InputError(
             f"{path} cannot be read as sound: it is damaged or not a WAV, FLAC, OGG or MP3 file; export or copy it again."
@@ -76,7 +76,7 @@ def load_audio(path, *, sr=None, mono=True):
     if not frames:
         raise InputError(f"{path} holds no sound (0 samples); record it again.")
     y = np.concatenate(blocks, axis=1)
-    del blocks  # a long song is held once, not twice
+    del blocks  # or a long song would be in memory twice
     if not np.isfinite(y).all():
         raise InputError(f"{path} holds samples that are not numbers (NaN or infinity); export it again from the original.")
     if mono:
@@ -119,7 +119,34 @@ def save_audio(path, y, sr, *, comment=None):
     (2, 8000)
     """
     path = Path(path)
-    suffix = path.suffix.lower()
+    write_together({path: encode_audio(path, y, sr, comment=comment)})
+    return path
+
+
+def encode_audio(path, y, sr, *, comment=None):
+    """What `save_audio` writes, without writing it.
+
+    Parameters
+    ----------
+    path, y, sr, comment
+        As in `save_audio`; `path` tells the format.
+
+    Returns
+    -------
+    memoryview
+        The bytes of the file.
+
+    Raises
+    ------
+    InputError
+        As `save_audio`, but for writing.
+
+    Examples
+    --------
+    >>> bytes(encode_audio("a.wav", np.zeros(8000), 8000)[:4])
+    b'RIFF'
+    """
+    suffix = Path(path).suffix.lower()
     if suffix not in _SUBTYPES:
         raise InputError(f"{path} cannot be written: its name must end in {', '.join(_SUBTYPES)}.")
     frames = np.atleast_2d(np.asarray(y, dtype=np.float32)).T
@@ -127,18 +154,18 @@ def save_audio(path, y, sr, *, comment=None):
         raise InputError(f"{path} was not written: there are no samples to write.")
     if not np.isfinite(frames).all():
         raise InputError(f"{path} was not written: the samples hold NaN or infinity.")
-    peak = np.abs(frames).max()
+    peak = max(frames.max(), -frames.min())
     if peak > 1 + 1e-5:  # a third of a 16-bit step: float32 rounding, not a clipped peak
         raise InputError(f"{path} was not written: the peak {peak:.3f} exceeds 1 and would be clipped; lower or limit it first.")
     encoded = io.BytesIO()  # encoding in memory lets Python, which reports a full disk, do the writing
-    with sf.SoundFile(encoded, "w", sr, frames.shape[1], format=suffix[1:], subtype=_SUBTYPES[suffix]) as f:
-        if comment:
-            f.comment = comment
-        for start in range(0, len(frames), _BLOCK):
-            f.write(frames[start : start + _BLOCK])
-    with atomic_path(path) as tmp:
-        tmp.write_bytes(encoded.getvalue())
-    return path
+    with hold_ctrl_c() as may_stop:  # libsndfile calls back into Python, and would take an interrupt there for a fault
+        with sf.SoundFile(encoded, "w", sr, frames.shape[1], format=suffix[1:], subtype=_SUBTYPES[suffix]) as f:
+            if comment:
+                f.comment = comment
+            for start in range(0, len(frames), _BLOCK):
+                may_stop()
+                f.write(frames[start : start + _BLOCK])
+    return encoded.getbuffer()
 
 
 def check_readable(path):

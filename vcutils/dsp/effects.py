@@ -549,10 +549,14 @@ def limit_peaks(y, *, sr, ceiling=-1.0, lookahead=0.02):
 
 def _ahead(gain, half):
     """A gain that moves smoothly and is never above the given one: it falls during `4 * half` steps before, and rises as long after."""
-    gain = scipy.ndimage.minimum_filter1d(gain, 4 * half + 1, mode="nearest")
-    for _ in range(2):  # two boxes make a triangle as wide as the minimum's window
-        gain = scipy.ndimage.uniform_filter1d(gain, 2 * half + 1, mode="nearest")
-    return gain
+    out = np.empty_like(gain)
+    for start in range(0, len(gain), _BLOCK):
+        first = max(start - 4 * half, 0)
+        part = scipy.ndimage.minimum_filter1d(gain[first : start + _BLOCK + 4 * half], 4 * half + 1, mode="nearest")
+        for _ in range(2):  # two boxes make a triangle as wide as the minimum's window
+            part = scipy.ndimage.uniform_filter1d(part, 2 * half + 1, mode="nearest")
+        out[start : start + _BLOCK] = part[start - first :][:_BLOCK]
+    return out
 
 
 def _power(y, hop):
@@ -562,8 +566,11 @@ def _power(y, hop):
 
 def _per_sample(gain, hop, n, *, half):
     """A gain for each of `n` samples, from one that each stretch of `hop` needs, without a jump."""
-    gain = _ahead(gain, half)
-    return scipy.ndimage.uniform_filter1d(np.repeat(gain.astype(np.float32), hop)[:n], hop, mode="nearest")
+    gain, out = _ahead(gain, half), np.empty(n, dtype=np.float32)
+    for start in range(0, n, _BLOCK):
+        samples = np.arange(start, min(start + _BLOCK, n))
+        out[start : start + _BLOCK] = np.interp((samples - hop // 2) / hop, np.arange(len(gain)), gain)
+    return out
 
 
 def set_loudness(y, *, sr, lufs=-16.0, ceiling=-1.0):
@@ -594,7 +601,7 @@ def set_loudness(y, *, sr, lufs=-16.0, ceiling=-1.0):
     """
     gain_db = lufs - measure_loudness(y, sr=sr)
     for _ in range(4):
-        louder = (y * 10 ** (gain_db / 20)).astype(np.float32)
+        louder = (y * 10 ** (gain_db / 20)).astype(np.float32, copy=False)
         if ceiling is None:
             break
         louder = limit_peaks(louder, sr=sr, ceiling=ceiling)

@@ -5,6 +5,7 @@ import librosa
 import numpy as np
 import scipy.fft
 import scipy.signal
+from tqdm.auto import tqdm
 
 from vcutils.dsp.effects import reduce_noise
 from vcutils.dsp.f0 import estimate_f0
@@ -188,7 +189,7 @@ def mel_matrices(*, sr, n_fft, n_mels):
     return (filters / filters.sum(axis=0)).astype(np.float32), from_mel.astype(np.float32)
 
 
-def mel_envelope(y, f0, *, sr, hop_length, n_fft, n_mels):
+def mel_envelope(y, f0, *, sr, hop_length, n_fft, n_mels, on_block=None):
     """Log of the spectral envelope in mel bands: about 80 numbers a frame instead of 513.
 
     Parameters
@@ -197,6 +198,8 @@ def mel_envelope(y, f0, *, sr, hop_length, n_fft, n_mels):
     f0 : np.ndarray [shape=(n_frames,)]
         Hz; 0 where unvoiced.
     sr, hop_length, n_fft, n_mels : int
+    on_block : callable, optional
+        Called with the number of frames done, after each some thousand of them.
 
     Returns
     -------
@@ -210,7 +213,12 @@ def mel_envelope(y, f0, *, sr, hop_length, n_fft, n_mels):
     (101, 80)
     """
     to_mel, _ = mel_matrices(sr=sr, n_fft=n_fft, n_mels=n_mels)
-    power = np.concatenate([block @ to_mel for block in _envelope_blocks(y, f0, sr, hop_length, n_fft)])
+    power = []
+    for block in _envelope_blocks(y, f0, sr, hop_length, n_fft):
+        power.append(block @ to_mel)
+        if on_block:
+            on_block(len(block))
+    power = np.concatenate(power)
     return (0.5 * np.log(np.maximum(power, 10 ** (SILENCE_DB / 10)))).astype(np.float32)
 
 
@@ -343,7 +351,7 @@ def voice_and_noise(y, f0, *, hop_length):
     return voice_db, noise_db
 
 
-def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, fmax=1400.0):
+def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, fmax=1400.0, progress=False):
     """Take a recording apart into pitch, loudness and envelope.
 
     A noisy recording, the voice less than `NOISY_DB` above what sounds in its pauses, is freed from that noise first: a
@@ -356,6 +364,8 @@ def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, f
     f0_method : {"swift", "pyin"}
     fmin, fmax : float
         F0 search range in Hz.
+    progress : bool
+        Show a progress bar; it stands still while F0 is looked for, which is half of the work.
 
     Returns
     -------
@@ -368,11 +378,13 @@ def analyse(y, *, sr, hop_length, n_fft, n_mels, f0_method="swift", fmin=50.0, f
     >>> analyse(y, sr=16000, hop_length=160, n_fft=1024, n_mels=80).mel.shape
     (101, 80)
     """
+    bar = tqdm(total=1 + len(y) // hop_length, desc="Analysing", unit="frame", disable=not progress)
     y, loud = set_level(highpass(y, sr=sr), sr=sr, hop_length=hop_length, n_fft=n_fft)
     f0 = estimate_f0(y, sr=sr, hop_length=hop_length, method=f0_method, fmin=fmin, fmax=fmax)
     if (f0 > 0).any():
         voice_db, noise_db = voice_and_noise(y, f0, hop_length=hop_length)
         if noise_db is not None and voice_db - noise_db < NOISY_DB:
             y, loud = set_level(reduce_noise(y, sr=sr, strength=1.0), sr=sr, hop_length=hop_length, n_fft=n_fft)
-    mel = mel_envelope(y, f0, sr=sr, hop_length=hop_length, n_fft=n_fft, n_mels=n_mels)
+    mel = mel_envelope(y, f0, sr=sr, hop_length=hop_length, n_fft=n_fft, n_mels=n_mels, on_block=bar.update)
+    bar.close()
     return Features(y, f0.astype(np.float32), loud, mel)

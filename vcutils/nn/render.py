@@ -6,7 +6,7 @@ from vcutils.dsp.synthesizer import pulse_train
 from vcutils.nn.networks import receptive_field
 
 
-def predict_filters(generator, inputs, *, config, chunk_frames=1000):
+def predict_filters(generator, inputs, *, config, chunk_frames=1000, on_piece=None):
     """Ask the generator about a whole song.
 
     With each piece it also gets as many frames before and after as it looks at, so the result does not depend on
@@ -20,6 +20,8 @@ def predict_filters(generator, inputs, *, config, chunk_frames=1000):
     config : vcutils.config.Config
     chunk_frames : int
         Frames of a piece.
+    on_piece : callable, optional
+        Called without arguments after each piece.
 
     Returns
     -------
@@ -36,11 +38,16 @@ def predict_filters(generator, inputs, *, config, chunk_frames=1000):
     """
     context = receptive_field(config.n_blocks)
     padded = np.pad(inputs, ((context, context), (0, 0)), mode="edge")
-    pieces = [padded[None, start : start + chunk_frames + 2 * context] for start in range(0, len(inputs), chunk_frames)]
-    return np.concatenate([generator(tf.constant(piece), training=False)[0, context:-context].numpy() for piece in pieces])
+    out = []
+    for start in range(0, len(inputs), chunk_frames):
+        piece = tf.constant(padded[None, start : start + chunk_frames + 2 * context])
+        out.append(generator(piece, training=False)[0, context:-context].numpy())
+        if on_piece:
+            on_piece()
+    return np.concatenate(out)
 
 
-def render(synthesizer, filters, f0, *, config, chunk_frames=1000, seed=0):
+def render(synthesizer, filters, f0, *, config, chunk_frames=1000, seed=0, on_piece=None):
     """From filters and pitch to audio.
 
     Each piece is made with as many frames on both sides as can have an effect on it, and these are cut off again: the
@@ -58,6 +65,8 @@ def render(synthesizer, filters, f0, *, config, chunk_frames=1000, seed=0):
         Frames of a piece.
     seed : int
         Of the noise.
+    on_piece : callable, optional
+        Called without arguments after each piece.
 
     Returns
     -------
@@ -84,4 +93,6 @@ def render(synthesizer, filters, f0, *, config, chunk_frames=1000, seed=0):
         cut = slice(start * hop, start * hop + (n - 1 + 2 * tail) * hop + n_fft)
         y = synthesizer(tf.constant(pulses[None, cut]), tf.constant(noise[None, cut]), tf.constant(padded[None, start : start + n + 2 * tail]))
         out.append(y[0, tail * hop : (tail + n - 1) * hop].numpy())
+        if on_piece:
+            on_piece()
     return np.concatenate(out)

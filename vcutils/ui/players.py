@@ -9,6 +9,7 @@ import soundfile as sf
 
 from vcutils.dsp.effects import SILENCE_LUFS, measure_loudness
 from vcutils.errors import InputError
+from vcutils.files import hold_ctrl_c
 
 # Starting one player pauses the others.
 _ALONE = "document.querySelectorAll('audio').forEach(a => { if (a !== this) a.pause() })"
@@ -73,5 +74,6 @@ def _encode(y, sr):
     if sr not in (16000, 22050, 24000, 32000, 44100, 48000):  # MP3 has these rates, and lower ones that are too dull
         y, sr = librosa.resample(y, orig_sr=sr, target_sr=44100), 44100
     encoded = io.BytesIO()
-    sf.write(encoded, y.T, sr, format="MP3")
+    with hold_ctrl_c():  # libsndfile calls back into Python, and would take an interrupt there for a fault
+        sf.write(encoded, y.T, sr, format="MP3")
     return encoded.getvalue()
