@@ -19,6 +19,7 @@ import numpy as np
 import pretty_midi
 import pyworld
 import scipy.signal
+import soundfile
 
 from vcutils.dsp.audio import load_audio, save_audio
 from vcutils.files import atomic_path
@@ -352,7 +353,10 @@ def make_scores():
             lines.append(syllables)
         write_score(name, lines, beat, 4 * beat, (4, 4))
         chords = chords.split()
-        save_audio(HERE / "songs" / f"{name}_backing.ogg", accompany(chords[:2] + chords + chords[:2], 2 * beat, 2), SONG_SR)
+        backing = accompany(chords[:2] + chords + chords[-2:], 2 * beat, 2)
+        backing = librosa.resample(backing, orig_sr=SONG_SR, target_sr=24000)  # this and the level below halve the file
+        with atomic_path(HERE / "songs" / f"{name}_backing.ogg") as tmp:
+            soundfile.write(tmp, backing.T, 24000, compression_level=0.8)
 
 
 def hyphenated(text, syllables):

@@ -37,6 +37,7 @@ def test_the_step_that_is_missing_is_done_or_named(prepared, tmp_path, capsys):
     assert "'me' has not been trained yet (notebook 03)" in capsys.readouterr().out
 
 
+@pytest.mark.integration
 def test_a_missing_take_is_sung(trained, capsys):
     path = course.your_take(trained)
     assert "has not sung yet (notebook 04)" in capsys.readouterr().out

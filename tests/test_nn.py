@@ -148,6 +148,7 @@ def test_stft_loss_hears_level_pitch_and_time():
     assert float(stft_loss(tf.constant(gated.astype(np.float32)), tf.constant(y))) > 0.5
 
 
+@pytest.mark.integration
 def test_reconstruction_learns_one_batch(tape):
     trainer = Trainer(preset("smoke", learning_rate=3e-3), np.full(80, -5.0))
     batch = draw(tape)[0]
@@ -155,6 +156,7 @@ def test_reconstruction_learns_one_batch(tape):
     assert losses[-1] < 0.75 * losses[0]
 
 
+@pytest.mark.integration
 def test_adversary_learns_to_tell_recordings_from_made_sound(tape):
     trainer = Trainer(preset("smoke", learning_rate=2e-3), np.full(80, -5.0))
     batch, other = draw(tape)[0], draw(tape, salt=1)[0]
@@ -162,6 +164,7 @@ def test_adversary_learns_to_tell_recordings_from_made_sound(tape):
     assert float(losses[-1]["judge"]) < 0.7 * float(losses[0]["judge"])
 
 
+@pytest.mark.integration
 def test_converted_speech_teaches_the_generator(tape):
     """With every other loss switched off, the adversary's verdict on conversions still moves the generator."""
     alone = dict(stft_weight=0.0, feature_weight=0.0, adversarial_weight=0.0)

@@ -226,6 +226,7 @@ def report(song, target, tmp_path_factory):
     return path
 
 
+@pytest.mark.integration
 def test_report_stands_alone(report):
     text = report.read_text(encoding="utf-8")
     page = Page(text)

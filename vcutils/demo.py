@@ -74,7 +74,7 @@ def demo_score(name="greensleeves"):
     lyrics : Path
         Text.
     backing : Path
-        The accompaniment; 44.1 kHz, stereo.
+        The accompaniment, stereo.
 
     Raises
     ------
