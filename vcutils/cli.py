@@ -244,7 +244,7 @@ def _sing_mix(args, voice, path, out):
 def _sing_score(args, voice):
     """A score instead of a recording."""
     from vcutils.generate import load_singer
-    from vcutils.perform import CLARITY, perform
+    from vcutils.perform import perform
     from vcutils.score import read_score
 
     (out,) = _outputs(args, [args.score])
@@ -261,21 +261,21 @@ def _sing_score(args, voice):
             raise InputError(f"--perform {item} does not fit; {key} is a number such as {known[key]}.") from error
     for message in score.messages:
         print(message)
-    options = {**_options(args), "clarity": CLARITY if args.clarity is None else args.clarity}
-    return {**_sing(voice, args.score, out, song=perform(score, config=load_singer(voice)[0].config, **manner), **options), "notes": list(score.messages)}
+    song = perform(score, config=load_singer(voice)[0].config, **manner)
+    return {**_sing(voice, args.score, out, song=song, **_options(args)), "notes": list(score.messages)}
 
 
 def _run_say(args):
     voice = open_voice(args.name, workspace=args.workspace)
     voice.require("train")
     from vcutils.generate import load_singer
-    from vcutils.perform import CLARITY, say
+    from vcutils.perform import say
 
     out = args.out or Path(f"{args.name}_says.wav")
     _check_writable(out)
     model, *_ = load_singer(voice)
     song = say(args.text, config=model.config, language=args.language, rate=args.rate, f0_range=model.f0_range)
-    return {"voice": voice.name, **_sing(voice, None, out, song=song, key=0, clarity=CLARITY if args.clarity is None else args.clarity, retrieval=args.retrieval, formant=args.formant)}
+    return {"voice": voice.name, **_sing(voice, None, out, song=song, key=0, clarity=args.clarity, retrieval=args.retrieval, formant=args.formant)}
 
 
 def _run_fix(args):

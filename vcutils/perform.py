@@ -19,7 +19,6 @@ from vcutils.generate import Song, read_song
 from vcutils.score import HELD
 
 PAUSE = 0.15  # s; a shorter gap between notes is sung through
-CLARITY = 0.2  # for `convert`: less than for a person, as what eSpeak's envelope adds besides clear words is a machine
 RATE = 130  # words a minute at which eSpeak speaks: slow enough for full vowels
 DAMPING = 0.7  # of the pitch's movement to a new note; it overshoots by a twentieth, less than the singers of [1] in `perform` did
 NATURAL_DB = 8.686  # dB in a unit of the natural logarithm of an amplitude
@@ -56,7 +55,7 @@ def perform(
     Returns
     -------
     vcutils.generate.Song
-        Sing it with ``convert(voice, song, clarity=CLARITY)``.
+        For `vcutils.generate.convert`.
 
     Raises
     ------
@@ -153,7 +152,7 @@ def say(text, *, config, language=None, rate=150, f0_range=None):
     Returns
     -------
     vcutils.generate.Song
-        Speak it with ``convert(voice, song, clarity=CLARITY)``, and with ``key=0`` if `f0_range` was given.
+        For `vcutils.generate.convert`, with ``key=0`` if `f0_range` was given.
 
     Raises
     ------

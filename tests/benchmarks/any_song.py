@@ -22,10 +22,10 @@ from course_figures import SR, ask, write
 from vcutils.demo import DEMO_SCORES, demo_score, demo_song
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.f0 import estimate_f0
-from vcutils.generate import convert, load_singer
+from vcutils.generate import CLARITY, convert, load_singer
 from vcutils.model import load_model
 from vcutils.nn.render import render
-from vcutils.perform import CLARITY, perform
+from vcutils.perform import perform
 from vcutils.score import read_score
 
 LANGUAGE = {"ode_to_joy": "de"}
@@ -78,21 +78,21 @@ def main():
     print("| song | notes in tune | onsets: median, farthest (of) |\n|---|---|---|")
     songs = {name: perform(read(name), config=model.config) for name in DEMO_SCORES}
     for name, song in songs.items():
-        sung = convert(model, song, clarity=CLARITY)
+        sung = convert(model, song)
         good, median, farthest, n = tuning(sung["y"], read(name), sung["key"])
         print(f"| {name} | {good:.0%} | {1000 * median:.0f} ms, {1000 * farthest:.0f} ms ({n}) |", flush=True)
-        for clarity in (0.0, CLARITY, 0.4, 1.0):
+        for clarity in (0.0, 0.2, CLARITY, 1.0):
             pair(f"{name}, clarity {clarity}, guide", convert(model, song, clarity=clarity)["y"], guide(song, model, synthesizer))
     recording, _ = load_audio(demo_song()[0], sr=SR)
-    sung = {clarity: convert(model, (recording, SR), clarity=clarity)["y"] for clarity in (0.0, CLARITY, 0.4)}
+    sung = {clarity: convert(model, (recording, SR), clarity=clarity)["y"] for clarity in (0.0, 0.2, CLARITY)}
     for clarity, y in sung.items():
         pair(f"greensleeves recorded, clarity {clarity}, recording", y, recording)
     score, other = read("greensleeves"), read("ode_to_joy")
     lyrics = [note.lyric for note in other.notes]
     wrong = replace(score, language="de", notes=tuple(replace(note, lyric=lyric) for note, lyric in zip(score.notes, lyrics + lyrics)))
     for name, song in (("greensleeves", songs["greensleeves"]), ("other words", perform(wrong, config=model.config))):
-        pair(f"{name}, clarity {CLARITY}, recording", convert(model, song, clarity=CLARITY)["y"], recording)
-    pair("other words, guide", convert(model, perform(wrong, config=model.config), clarity=CLARITY)["y"], guide(songs["greensleeves"], model, synthesizer))
+        pair(f"{name}, clarity {CLARITY}, recording", convert(model, song)["y"], recording)
+    pair("other words, guide", convert(model, perform(wrong, config=model.config))["y"], guide(songs["greensleeves"], model, synthesizer))
     rows = ask(args.judge, target=args.refs, source=source, converted=converted)["rows"]
     print("\n| sung, against which reference | secs | words | DNSMOS |\n|---|---|---|---|")
     for row in rows:
