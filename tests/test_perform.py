@@ -13,7 +13,7 @@ from vcutils.demo import DEMO_SCORES, demo_model, demo_score
 from vcutils.dsp.f0 import estimate_f0
 from vcutils.dsp.speech import guess_language, speak
 from vcutils.errors import InputError
-from vcutils.generate import convert
+from vcutils.generate import choose_key, convert
 from vcutils.model import load_model
 from vcutils.perform import perform, say
 from vcutils.score import Note, Score, read_score
@@ -125,6 +125,12 @@ def test_melisma_holds_the_vowel_over_its_notes():
     assert (f0[round(0.52 * FPS) : round(1.75 * FPS)] > 0).all()
     for note in score.notes:
         assert np.median(np.abs(cents_off(f0, note, FPS))) < 20
+
+
+def test_a_score_far_from_the_voice_is_moved_with_a_message():
+    song = perform(score_of((0.5, 2.5, 33, 80, 1, "la")), config=CONFIG)  # A1, 55 Hz
+    semitones, message = choose_key(song.features.f0, load_model(demo_model()).f0_range, key="octave")
+    assert semitones == 24 and message.startswith("Key: moved up by 24 semitones (2 octaves)")
 
 
 def test_one_seed_one_performance():

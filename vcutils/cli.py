@@ -252,7 +252,7 @@ def _sing_score(args, voice):
     manner = {}
     for item in args.perform:
         key, _, value = item.partition("=")
-        known = perform.__kwdefaults__
+        known = {name: value for name, value in perform.__kwdefaults__.items() if name != "progress"}
         if key not in known:
             raise InputError(f"--perform {item}: there is no '{key}'; choose from {', '.join(known)}.")
         try:
@@ -261,7 +261,7 @@ def _sing_score(args, voice):
             raise InputError(f"--perform {item} does not fit; {key} is a number such as {known[key]}.") from error
     for message in score.messages:
         print(message)
-    song = perform(score, config=load_singer(voice)[0].config, **manner)
+    song = perform(score, config=load_singer(voice)[0].config, progress=sys.stderr.isatty(), **manner)
     return {**_sing(voice, args.score, out, song=song, **_options(args)), "notes": list(score.messages)}
 
 

@@ -25,7 +25,7 @@ NATURAL_DB = 8.686  # dB in a unit of the natural logarithm of an amplitude
 
 
 def perform(
-    score, *, config, portamento=0.035, vibrato=0.25, vibrato_rate=5.5, vibrato_delay=0.3, drift=0.05, dynamics=1.0, breath=-20.0, seed=0
+    score, *, config, portamento=0.035, vibrato=0.25, vibrato_rate=5.5, vibrato_delay=0.3, drift=0.05, dynamics=1.0, breath=-20.0, seed=0, progress=False
 ):
     """Sing a score, up to the point where a voice is needed.
 
@@ -51,6 +51,8 @@ def perform(
         dB of the breaths in rests, relative to the voice; None for none.
     seed : int
         Of drift and vibrato's phase.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -98,7 +100,7 @@ def perform(
         pieces.append(y)
         offset += len(y) / speech_sr
     y = librosa.resample(np.concatenate(pieces), orig_sr=speech_sr, target_sr=config.sr)
-    speech = analyse(y, **config.analysis)
+    speech = analyse(y, **config.analysis, progress=progress)
 
     h = slice(round(h.start * fps), round(h.end * fps) + 1)
     inhaled = speech.mel[h].mean(axis=0) - speech.loudness[h].mean() / NATURAL_DB  # the colour of a breath, at 0 dB
