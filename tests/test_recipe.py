@@ -31,11 +31,13 @@ def recipe(target):
     return train_recipe(target, sr=SR, epochs=20, progress=False)
 
 
+@pytest.mark.integration
 def test_it_learns(recipe):
     # 1 is what answering with the mean scores
     assert recipe["loss"][0] > recipe["loss"][-1] and recipe["loss"][-1] < 0.6
 
 
+@pytest.mark.integration
 def test_output_is_as_long_as_the_song_at_its_rate(recipe, song):
     y, sr = song
     y = y[: 3 * sr + 1]  # not a whole number of frames
@@ -44,6 +46,7 @@ def test_output_is_as_long_as_the_song_at_its_rate(recipe, song):
     assert np.isfinite(out).all() and np.abs(out).max() == pytest.approx(0.9)
 
 
+@pytest.mark.integration
 def test_it_moves_the_colour_and_loses_the_pitch(recipe, song, target):
     y = librosa.resample(song[0], orig_sr=song[1], target_sr=SR)
     out = convert_recipe(recipe, y, sr=SR)

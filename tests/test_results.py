@@ -236,6 +236,7 @@ def test_report_stands_alone(report):
     assert report.stat().st_size < 3_000_000  # 40 s of song
 
 
+@pytest.mark.integration
 def test_report_is_accessible(report):
     page = Page(report.read_text(encoding="utf-8"))
     assert page.all("html") == [{"lang": "en"}]
@@ -259,12 +260,14 @@ def contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.integration
 def test_report_has_contrast_in_light_and_dark(report):
     themes = re.findall(r"--mark: #(\w+); --ink: #(\w+); --paper: #(\w+)", report.read_text(encoding="utf-8"))
     assert len(themes) == 2
     assert all(contrast(ink, paper) >= 7 and contrast(ink, mark) >= 7 for mark, ink, paper in themes)
 
 
+@pytest.mark.integration
 def test_report_says_what_it_is(report):
     page = Page(report.read_text(encoding="utf-8"))
     assert "This audio is synthetic." in page.text
@@ -273,6 +276,7 @@ def test_report_says_what_it_is(report):
     assert "not" in page.text.lower() and 'pip install "vcutils[judge]"' in page.text
 
 
+@pytest.mark.integration
 def test_report_plays_the_sounds(report):
     data = re.findall(r"data:audio/mpeg;base64,([^\"]+)", report.read_text(encoding="utf-8"))
     y, sr = sf.read(io.BytesIO(base64.b64decode(data[0])))
