@@ -41,7 +41,7 @@ def trained_for(share):
 
 # the trainings: target, minutes of its voice (None: all there is), settings that differ from quick's, ways to sing
 DEFAULT = [{}]
-KNOBS = [{}, *(dict(clarity=c) for c in (0.0, 0.2, 0.6, 1.0)), *(dict(retrieval=r) for r in (0.0, 1.0)), dict(clarity=0.0, retrieval=0.0), dict(key=0)]
+KNOBS = [{}, *(dict(clarity=c) for c in (0.0, 0.6, 1.0)), *(dict(retrieval=r) for r in (0.0, 1.0)), dict(clarity=0.0, retrieval=0.0), dict(key=0)]
 TRAININGS = {
     "all parts": ("ljspeech_en_f", None, {}, KNOBS),
     "thorsten": ("thorsten_de_m", None, {}, DEFAULT + [dict(clarity=0.0)]),
@@ -145,7 +145,7 @@ def table():
 def plot():
     fig, (knobs, voice, training) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
     lines = {
-        "clarity": ({0.0: dict(clarity=0.0), 0.2: dict(clarity=0.2), 0.4: {}, 0.6: dict(clarity=0.6), 1.0: dict(clarity=1.0)}, plots.STYLES[0]),
+        "clarity": ({0.0: dict(clarity=0.0), 0.4: {}, 0.6: dict(clarity=0.6), 1.0: dict(clarity=1.0)}, plots.STYLES[0]),
         "retrieval": ({0.0: dict(retrieval=0.0), 0.5: {}, 1.0: dict(retrieval=1.0)}, plots.STYLES[1]),
     }
     for knob, (ways, (color, stroke)) in lines.items():
@@ -154,7 +154,7 @@ def plot():
         x, y = ([p[key] for p in points.values()] for key in ("secs", "words_speech"))
         knobs.plot(x, y, "o", color=color, linestyle=stroke, label=knob)
         for value, *at in zip(points, x, y):
-            knobs.annotate(f"{value:g}", at, textcoords="offset points", xytext=(5, 5), color=color)
+            knobs.annotate(f"{value:g}", at, textcoords="offset points", xytext=(5, 5) if knob == "clarity" else (-18, -4), color=color)
     knobs.set(xlabel="similarity to the target", ylabel="words (speech)", title="what the knobs trade")
     knobs.legend()
     steps = QUICK.steps + QUICK.gan_steps
