@@ -129,7 +129,7 @@ def _demo_data():
 
 def _extras():
     """One check an optional part, present when all its packages are."""
-    parts = {"notebooks": "for the course", "score": "to sing from scores and say texts", "judge": "for speaker similarity and DNSMOS in the report"}
+    parts = {"notebooks": "for the course", "score": "to sing from scores and say texts", "separate": "to take voices out of mixes with Demucs", "judge": "for speaker similarity and DNSMOS in the report"}
     try:
         wanted = _requirements()
     except importlib.metadata.PackageNotFoundError:
