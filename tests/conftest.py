@@ -91,6 +91,19 @@ def unprivileged():
         yield Path(folder), drop
 
 
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace with the demo voice "slt", ready to sing."""
+    import shutil
+
+    from vcutils.demo import demo_model
+
+    folder = tmp_path_factory.mktemp("workspace")
+    (folder / "slt").mkdir()
+    shutil.copyfile(demo_model(), folder / "slt" / "model.npz")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A demo voice, collected and preprocessed for the smoke preset."""

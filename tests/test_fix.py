@@ -1,6 +1,5 @@
 """Fix the take: what each remedy changes in a song and what it leaves, comping, second voices, the file of settings, the command."""
 import json
-import shutil
 from dataclasses import replace
 
 import librosa
@@ -13,7 +12,7 @@ from vcutils.dsp import tuning
 from vcutils.dsp.audio import load_audio, save_audio
 from vcutils.errors import InputError
 from vcutils.fix import (
-    comp, double, fill_in, find_breaths, find_phrases, fix, harmony, nudge, read_settings, sing_layers, soften, write_settings,
+    comp, double, fill_in, find_breaths, find_phrases, fix, harmony, nudge, read_settings, sing_layers, write_settings,
 )  # fmt: skip
 from vcutils.generate import convert, read_song
 from vcutils.model import load_model
@@ -326,15 +325,6 @@ def test_a_file_that_is_no_settings_is_refused(tmp_path):
 
 
 # ---- the command
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A workspace with the demo voice, ready to sing."""
-    folder = tmp_path_factory.mktemp("workspace")
-    (folder / "slt").mkdir()
-    shutil.copyfile(demo_model(), folder / "slt" / "model.npz")
-    return folder
-
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):

@@ -2,7 +2,6 @@
 import contextlib
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,15 +22,6 @@ from vcutils.files import hold_ctrl_c, write_together
 from vcutils.generate import convert
 from vcutils.model import load_model
 from vcutils.postprocess import export, read_provenance
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A workspace with the demo voice "slt", ready to sing."""
-    folder = tmp_path_factory.mktemp("workspace")
-    (folder / "slt").mkdir()
-    shutil.copyfile(demo_model(), folder / "slt" / "model.npz")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -249,10 +249,9 @@ def _sing_score(args, voice):
 
     (out,) = _outputs(args, [args.score])
     score = read_score(args.score, lyrics=args.lyrics, language=args.language, track=args.track)
-    manner = {}
+    manner, known = {}, {name: value for name, value in perform.__kwdefaults__.items() if name != "progress"}
     for item in args.perform:
         key, _, value = item.partition("=")
-        known = {name: value for name, value in perform.__kwdefaults__.items() if name != "progress"}
         if key not in known:
             raise InputError(f"--perform {item}: there is no '{key}'; choose from {', '.join(known)}.")
         try:

@@ -27,7 +27,7 @@ import scipy.fft
 import scipy.ndimage
 
 from vcutils.dsp import tuning
-from vcutils.dsp.features import SILENCE_DB
+from vcutils.dsp.features import DECIBELS, SILENCE_DB
 from vcutils.dsp.tuning import FRAME
 from vcutils.errors import InputError
 from vcutils.files import atomic_path, read_json
@@ -43,7 +43,6 @@ FIRST_ASKED = {"tune": {"strength": 0.6}, "breath": {"by": 6.0}}  # what `vcutil
 INTERVALS = (3, 6, -3, -6)  # harmonies, counted as musicians do: the tune itself is 1
 GIVE = 4  # the neighbours of a stretch that is moved give way over so many times its way
 NOTICED = {"tune": 20.0, "timing": 40.0, "loudness": 2.0}  # cents, ms and dB that count as one fault in `comp`
-DECIBELS = 20 / np.log(10)  # of one neper, in which envelopes are counted
 
 
 def fix(song, settings):
@@ -150,7 +149,7 @@ def find_breaths(song):
     dull = mel[:, 3 * n // 4 :].mean(axis=1) < mel[:, n // 8 : 5 * n // 8].mean(axis=1)
     away = ~scipy.ndimage.binary_dilation(voiced, iterations=NEAR_VOICE)
     level = scipy.ndimage.uniform_filter1d(loudness, 5, mode="nearest")
-    runs = _runs(away & dull & (level > low) & (level < high))
+    runs = tuning.find_runs(away & dull & (level > low) & (level < high))
     return [[round(a * FRAME, 2), round(b * FRAME, 2)] for a, b in runs if b - a >= 10]
 
 
@@ -326,7 +325,7 @@ def find_phrases(features):
     >>> find_phrases(_example().features)
     [(0, 100), (180, 301)]
     """
-    runs = [run for run in _runs(features.f0 > 0) if run[1] - run[0] >= tuning.SHORTEST]
+    runs = [run for run in tuning.find_runs(features.f0 > 0) if run[1] - run[0] >= tuning.SHORTEST]
     if not runs:
         raise InputError("There is no note in the song; give a recording in which somebody sings.")
     quiet = np.median(features.loudness[features.f0 > 0]) - GAP_DB
@@ -366,7 +365,7 @@ def _place(take, rough, out, *, same):
     if same:
         return out.astype(float)
     before, start, stop, after = rough
-    sung = [run for run in _runs(take.f0 > 0) if run[1] - run[0] >= tuning.SHORTEST and before < sum(run) / 2 < after]
+    sung = [run for run in tuning.find_runs(take.f0 > 0) if run[1] - run[0] >= tuning.SHORTEST and before < sum(run) / 2 < after]
     if sung:
         start, stop = sung[0][0], sung[-1][1]
     return np.maximum.accumulate([before, max(before, start), min(stop, after), after])
@@ -663,11 +662,6 @@ def _sample(features, position):
     between = lambda x, part: x[left] + part * (x[right] - x[left])  # noqa: E731
     f0 = np.where((features.f0[left] > 0) & (features.f0[right] > 0), between(features.f0, part), features.f0[np.where(part < 0.5, left, right)])
     return {"f0": f0.astype(np.float32), "loudness": between(features.loudness, part), "mel": between(features.mel, part[:, None])}
-
-
-def _runs(flags):
-    """First frame, and the frame after the last, of each stretch where the flag is set."""
-    return [(int(a), int(b)) for a, b in np.flatnonzero(np.diff(np.concatenate([[0], flags, [0]]).astype(int))).reshape(-1, 2)]
 
 
 def _frames(seconds):

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 import vcutils.nn  # noqa: F401  (loads TensorFlow quietly)
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.content import conditions, content, f0_range, retrieve
-from vcutils.dsp.features import Features, analyse, sounding, warp_matrix
+from vcutils.dsp.features import DECIBELS, Features, analyse, sounding, warp_matrix
 from vcutils.dsp.features import loudness as loudness_of
 from vcutils.errors import InputError
 from vcutils.files import sha256
@@ -208,7 +208,7 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     filters = np.mean([answer(throat) for throat in said], axis=0)  # their mistakes differ, so their mean has fewer
     if clarity:
         made, on = total_envelope(filters, f0), sounding(source.loudness)
-        mel = source.mel + (level - source.loudness)[:, None] / 8.686
+        mel = source.mel + (level - source.loudness)[:, None] / DECIBELS
         mel = mel @ warp_matrix(likest_throat(mel, made, on, sr=config.sr), sr=config.sr, n_mels=config.n_mels)
         filters = filters + clarity * np.tile(adopt(mel, made, on) - made, 2)
     if formant:

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.signal
 
 from vcutils.dsp.content import f0_range as range_of
-from vcutils.dsp.features import SILENCE_DB, Features, analyse, sounding
+from vcutils.dsp.features import DECIBELS, SILENCE_DB, Features, analyse, sounding
 from vcutils.dsp.speech import guess_language, speak
 from vcutils.errors import InputError
 from vcutils.generate import Song, read_song
@@ -21,7 +21,6 @@ from vcutils.score import HELD
 PAUSE = 0.15  # s; a shorter gap between notes is sung through
 RATE = 130  # words a minute at which eSpeak speaks: slow enough for full vowels
 DAMPING = 0.7  # of the pitch's movement to a new note; it overshoots by a twentieth, less than the singers of [1] in `perform` did
-NATURAL_DB = 8.686  # dB in a unit of the natural logarithm of an amplitude
 
 
 def perform(
@@ -103,7 +102,7 @@ def perform(
     speech = analyse(y, **config.analysis, progress=progress)
 
     h = slice(round(h.start * fps), round(h.end * fps) + 1)
-    inhaled = speech.mel[h].mean(axis=0) - speech.loudness[h].mean() / NATURAL_DB  # the colour of a breath, at 0 dB
+    inhaled = speech.mel[h].mean(axis=0) - speech.loudness[h].mean() / DECIBELS  # the colour of a breath, at 0 dB
 
     n_frames = int(np.ceil((score.notes[-1].end + 0.5) * fps)) + 1
     times = np.arange(n_frames) / fps
@@ -113,15 +112,14 @@ def perform(
     middle = np.median([note.velocity for note in score.notes])
     for phrase, before in zip(phrases, [None, *phrases]):
         sung, spoken = phrase.knots
-        frames = slice(int(np.ceil(sung[0] * fps)), int(sung[-1] * fps) + 1)
-        frames = slice(max(frames.start, 0), frames.stop)
+        frames = slice(max(int(np.ceil(sung[0] * fps)), 0), int(sung[-1] * fps) + 1)
         t = times[frames]
         where = np.interp(t, sung, spoken) * fps
         gain = np.interp(t, *phrase.gains(speech, fps)) + dynamics * phrase.dynamics(t, middle)
         for start, end in phrase.silences:
             gain = gain - 90 * ((t >= start) & (t < end))
         gain = gain - 12 * _ramp(t - t[0], 0.03) - 12 * _ramp(t[-1] - t, 0.08)  # soft in, soft out
-        mel[frames] = _at(speech.mel, where) + gain[:, None] / NATURAL_DB
+        mel[frames] = _at(speech.mel, where) + gain[:, None] / DECIBELS
         loudness[frames] = _at(speech.loudness[:, None], where)[:, 0] + gain
         voiced_flag = speech.f0[np.round(where).astype(int).clip(0, len(speech.f0) - 1)] > 0
         voiced_flag |= phrase.in_vowel(t)
@@ -131,7 +129,7 @@ def perform(
         if breath is not None and rest > 0.35:
             _breathe(mel, loudness, fps, end=sung[0] - 0.06, seconds=min(0.35, rest - 0.15), level=breath - 26, like=inhaled)
     louder = -26 - loudness[sounding(loudness)].mean()  # the level that recordings are set to
-    loudness, mel = loudness + louder, mel + louder / NATURAL_DB
+    loudness, mel = loudness + louder, mel + louder / DECIBELS
     features = Features(np.zeros(0, np.float32), f0.astype(np.float32), np.maximum(loudness, SILENCE_DB).astype(np.float32), mel.astype(np.float32))
     return Song(features, (n_frames - 1) * config.hop_length, source)
 
@@ -359,4 +357,4 @@ def _breathe(mel, loudness, fps, *, end, seconds, level, like):
     start = max(stop - int(seconds * fps), 0)
     swell = level + 20 * np.log10(np.sin(np.pi * (np.arange(stop - start) + 0.5) / max(stop - start, 1)))
     loudness[start:stop] = swell
-    mel[start:stop] = like + swell[:, None] / NATURAL_DB
+    mel[start:stop] = like + swell[:, None] / DECIBELS

@@ -7,7 +7,6 @@ import datetime
 import functools
 import html
 import warnings
-from pathlib import Path
 
 import librosa
 import numpy as np

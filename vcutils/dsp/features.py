@@ -11,6 +11,7 @@ from vcutils.dsp.effects import reduce_noise
 from vcutils.dsp.f0 import estimate_f0
 
 NOISY_DB = 20.0  # a voice less than this above the noise is freed from it first
+DECIBELS = 20 / np.log(10)  # of one neper: envelopes are natural logarithms of amplitudes
 SILENCE_DB = -100.0  # what log spectra and loudness are floored at, relative to full scale
 
 

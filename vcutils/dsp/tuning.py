@@ -138,6 +138,26 @@ def to_semitones(f0, *, a4=A4):
     return 69 + 12 * np.log2(np.asarray(f0, float) / a4)
 
 
+def find_runs(flags):
+    """The stretches of frames in which a flag is set.
+
+    Parameters
+    ----------
+    flags : np.ndarray [shape=(n_frames,)], bool
+
+    Returns
+    -------
+    list of (int, int)
+        First frame of each, and the frame after its last.
+
+    Examples
+    --------
+    >>> find_runs(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    return [(int(a), int(b)) for a, b in np.flatnonzero(np.diff(np.concatenate([[0], flags, [0]]).astype(int))).reshape(-1, 2)]
+
+
 def find_notes(f0, *, a4=A4):
     """Cut a pitch curve into notes.
 
@@ -169,9 +189,8 @@ def find_notes(f0, *, a4=A4):
     >>> [(note.start, note.stop, round(note.pitch)) for note in find_notes(f0)]
     [(0, 100, 69), (100, 200, 71)]
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], f0 > 0, [0]]).astype(int)))
     notes = []
-    for start, stop in edges.reshape(-1, 2):
+    for start, stop in find_runs(f0 > 0):
         pitch = to_semitones(f0[start:stop], a4=a4)
         stairs = _staircase(pitch)
         steps = np.concatenate([[0], np.flatnonzero(np.diff(stairs)) + 1, [len(pitch)]])
