@@ -358,6 +358,7 @@ def write_report(path, sounds, *, source, target, sr, held_out=None, cover=None,
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> y, path = librosa.tone(220, sr=16000, length=16000), Path(tempfile.mkdtemp()) / "report.html"
     >>> rows = write_report(path, {"result": y}, source=y, target=y, sr=16000)
     >>> path.stat().st_size < 500_000
