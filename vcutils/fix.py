@@ -27,7 +27,7 @@ import scipy.fft
 import scipy.ndimage
 
 from vcutils.dsp import tuning
-from vcutils.dsp.features import DECIBELS, SILENCE_DB
+from vcutils.dsp.features import DECIBELS, SILENCE_DB, frames_at
 from vcutils.dsp.tuning import FRAME
 from vcutils.errors import InputError
 from vcutils.files import atomic_path, read_json
@@ -655,13 +655,12 @@ def _with(song, **arrays):
 
 
 def _sample(features, position):
-    """F0, loudness and envelope at fractional frames, each between its two neighbours; whole ones are exact."""
-    position = np.clip(position, 0, len(features.f0) - 1)
-    left = position.astype(int)
-    right, part = np.minimum(left + 1, len(features.f0) - 1), (position - left).astype(np.float32)
-    between = lambda x, part: x[left] + part * (x[right] - x[left])  # noqa: E731
-    f0 = np.where((features.f0[left] > 0) & (features.f0[right] > 0), between(features.f0, part), features.f0[np.where(part < 0.5, left, right)])
-    return {"f0": f0.astype(np.float32), "loudness": between(features.loudness, part), "mel": between(features.mel, part[:, None])}
+    """F0, loudness and envelope at fractional frames. Between a frame with a pitch and one without, F0 is the nearer one's."""
+    x = features.f0
+    nearest = x[np.round(position).astype(int).clip(0, len(x) - 1)]
+    both = frames_at((x > 0).astype(np.float32), position) == 1
+    f0 = np.where(both, frames_at(x, position), nearest)
+    return {"f0": f0.astype(np.float32), "loudness": frames_at(features.loudness, position), "mel": frames_at(features.mel, position)}
 
 
 def _frames(seconds):

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.signal
 
 from vcutils.dsp.content import f0_range as range_of
-from vcutils.dsp.features import DECIBELS, SILENCE_DB, Features, analyse, sounding
+from vcutils.dsp.features import DECIBELS, SILENCE_DB, Features, analyse, frames_at, sounding
 from vcutils.dsp.speech import guess_language, speak
 from vcutils.errors import InputError
 from vcutils.generate import Song, read_song
@@ -119,8 +119,8 @@ def perform(
         for start, end in phrase.silences:
             gain = gain - 90 * ((t >= start) & (t < end))
         gain = gain - 12 * _ramp(t - t[0], 0.03) - 12 * _ramp(t[-1] - t, 0.08)  # soft in, soft out
-        mel[frames] = _at(speech.mel, where) + gain[:, None] / DECIBELS
-        loudness[frames] = _at(speech.loudness[:, None], where)[:, 0] + gain
+        mel[frames] = frames_at(speech.mel, where) + gain[:, None] / DECIBELS
+        loudness[frames] = frames_at(speech.loudness, where) + gain
         voiced_flag = speech.f0[np.round(where).astype(int).clip(0, len(speech.f0) - 1)] > 0
         voiced_flag |= phrase.in_vowel(t)
         pitch = phrase.pitch(t, fps, portamento) + phrase.vibrato(t, vibrato, vibrato_rate, vibrato_delay, rng) + _drift(len(t), fps, drift, rng)
@@ -327,14 +327,6 @@ def _match(phones, n):
         start, end = spans[i]
         spans[i : i + 1] = [(start, (start + end) / 2), ((start + end) / 2, end)]
     return spans
-
-
-def _at(rows, position):
-    """Rows at fractional positions, linearly interpolated."""
-    position = position.clip(0, len(rows) - 1.001)
-    below = position.astype(int)
-    part = (position - below)[:, None]
-    return (1 - part) * rows[below] + part * rows[below + 1]
 
 
 def _ramp(since, seconds):

@@ -267,6 +267,32 @@ def sounding(loudness):
     return loudness > loudness.max() - 30
 
 
+def frames_at(x, position):
+    """Values at fractional frames, each on the straight line between its two neighbours.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_frames, ...)]
+    position : np.ndarray [shape=(n,)]
+        Frames; before the first and after the last, these two are held.
+
+    Returns
+    -------
+    np.ndarray [shape=(n, ...)]
+        At whole frames exactly `x`.
+
+    Examples
+    --------
+    >>> frames_at(np.array([0.0, 10.0, 30.0]), np.array([1.0, 1.25, 7.0]))
+    array([10., 15., 30.])
+    """
+    position = np.clip(position, 0, len(x) - 1)
+    left = position.astype(int)
+    right = np.minimum(left + 1, len(x) - 1)
+    part = (position - left).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    return x[left] + part * (x[right] - x[left])
+
+
 def set_level(y, *, sr, hop_length, n_fft, level=-26.0):
     """Scale a recording so that its sounding frames have a given average loudness.
 

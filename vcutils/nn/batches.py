@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from vcutils.dsp.content import conditions, content, f0_range, retrieve
-from vcutils.dsp.features import sounding
+from vcutils.dsp.features import DECIBELS, sounding
 from vcutils.dsp.synthesizer import pulse_train
 
 N_DISGUISES = 20  # to draw from
@@ -137,7 +137,7 @@ def add_noise(mel, loudness, *, sr, snr, tilt):
     """
     active = sounding(loudness)
     width = np.diff(librosa.mel_frequencies(mel.shape[1] + 1, fmax=sr / 2))  # high bands hold more of the power
-    level = 0.5 * np.log(np.mean(np.exp(2 * mel[active]) @ width) / width.sum()) - snr / 8.686
+    level = 0.5 * np.log(np.mean(np.exp(2 * mel[active]) @ width) / width.sum()) - snr / DECIBELS
     noise = level + tilt * np.linspace(-1.15, 1.15, mel.shape[1])
     floor = 10 * np.log10(np.mean(10 ** (loudness[active] / 10))) - snr
     return (
