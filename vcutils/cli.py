@@ -430,7 +430,7 @@ def _clone(recordings, voice, *, config, consent, note):
 
 def _print_evaluation(history, preview):
     """What a progress bar would show, a line at a time, for a log."""
-    print(f"Step {history[-1]['step']}: held-out score {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
+    print(f"Step {history[-1]['step']}: held-out loss {history[-1]['held_out']:.3f}; hear {preview}", file=sys.stderr, flush=True)
 
 
 def _sing(

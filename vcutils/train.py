@@ -24,7 +24,7 @@ from vcutils.preprocess import load_features
 
 OTHER_SECONDS = 60  # of each other speaker, for the adversary to judge conversions of
 MAX_DATABASE = 20_000  # frames to look neighbours up in: more take time and add little
-TOLERANCE = 1.05  # a held-out score this many times the best is near it
+TOLERANCE = 1.05  # a held-out loss this many times the best is near it
 HELD_OUT_SHARE = 0.06  # of the recordings, at most 20 s
 
 
@@ -239,7 +239,7 @@ def _evaluate(trainer, state, check, losses):
 
 
 def _plateau(history, patience):
-    """Whether the held-out score has not fallen by half a percent in the last `patience` evaluations."""
+    """Whether the held-out loss has not fallen by half a percent in the last `patience` evaluations."""
     scores = [h["held_out"] for h in history]
     return len(scores) > patience and min(scores[-patience:]) > 0.995 * min(scores[:-patience])
 
@@ -247,9 +247,9 @@ def _plateau(history, patience):
 def _reason(state, config):
     first = f"The first phase ran its {config.steps} steps"
     if state["gan_start"] < config.steps:
-        first = f"The first phase ended after {state['gan_start']} steps, as the held-out score had stopped falling"
+        first = f"The first phase ended after {state['gan_start']} steps, as the held-out loss had stopped falling"
     best = state["best"]
-    kept = f"the weights of step {best['step']} of {state['step']} were kept, the last ones whose held-out score ({best['held_out']:.3f}) is near the best"
+    kept = f"the weights of step {best['step']} of {state['step']} were kept, the last ones whose held-out loss ({best['held_out']:.3f}) is near the best"
     return f"{first}; {kept}."
 
 
