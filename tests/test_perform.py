@@ -191,3 +191,43 @@ def test_say_speaks_in_the_voices_own_range():
     assert slow.n_samples > 1.2 * song.n_samples
     with pytest.raises(InputError, match="nothing to say"):
         say(" ?! ", config=CONFIG)
+
+
+def test_a_song_that_begins_at_once_keeps_its_first_consonants():
+    song = perform(score_of((0.0, 1.0, 60, 80, 1, "stay"), (1.0, 2.0, 62, 80, 1, "now")), config=CONFIG)
+    voiced_flag = song.features.f0 > 0
+    first = int(np.argmax(voiced_flag))
+    assert 0.08 * FPS < first < 0.5 * FPS  # "st" has its time
+    assert voiced_flag[first : round(0.9 * FPS)].all()
+
+
+def test_a_syllable_held_over_a_rest_is_silent_there():
+    song = perform(score_of((0.0, 0.5, 60, 80, 1, "la"), (2.0, 3.0, 62, 80, 1, "_")), config=CONFIG)
+    assert song.features.loudness[round(0.6 * FPS) : round(1.9 * FPS)].max() < -60
+    assert song.features.loudness[round(2.2 * FPS)] > -35
+
+
+def test_every_syllable_of_a_phrase_without_a_rest_is_spoken():
+    line = "月亮代表我的心" * 40
+    notes = [(0.3 * i, 0.3 * i + 0.3, 60, 80, 1, character) for i, character in enumerate(line)]
+    song = perform(score_of(*notes, language="cmn"), config=CONFIG, dynamics=0)
+    end = song.features.mel[-round(7 * 0.3 * FPS) - 50 : -50]
+    begin = song.features.mel[round(7 * 0.3 * FPS) : round(14 * 0.3 * FPS)]
+    assert np.std(end, axis=0).mean() > 0.8 * np.std(begin, axis=0).mean()  # as many sounds as in an earlier line, not one that is held
+
+
+def test_letters_made_of_two_characters_and_marks_that_are_vowels():
+    def names(text, language):
+        return [phone.name for phone in speak(text, language=language)[2]]
+
+    assert names("scho\u0308n", "de") == names("schön", "de")
+    song = perform(score_of((0.5, 1.5, 60, 80, 1, "के"), language="hi"), config=CONFIG)
+    without = perform(score_of((0.5, 1.5, 60, 80, 1, "क"), language="hi"), config=CONFIG)
+    middle = round(1.0 * FPS)
+    assert np.abs(song.features.mel[middle] - without.features.mel[middle]).mean() > 0.2  # "ke" and "ka" are not one
+
+
+@pytest.mark.parametrize("rate", (5, 1000))
+def test_a_rate_that_nobody_speaks_at(rate):
+    with pytest.raises(InputError, match=f"rate is {rate}; it must be between 80 and 450"):
+        say("hello", config=CONFIG, rate=rate)

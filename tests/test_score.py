@@ -261,3 +261,128 @@ def test_musicxml_chords_and_zipped(tmp_path):
         score = read_score(path)
         assert [note.pitch for note in score.notes] == [67, 62] and lyrics_of(score) == ["one", "two"]
         assert "top voice" in score.messages[0]
+
+
+START = '<barline location="left"><repeat direction="forward"/></barline>'
+END = '<barline location="right"><repeat direction="backward"/></barline>'
+
+
+def volta(numbers, content, *, ends=True):
+    left, right = (f'<barline location="{side}"><ending number="{numbers}" type="{kind}"/>{{}}</barline>' for side, kind in (("left", "start"), ("right", "stop")))
+    return left.format("") + content + right.format('<repeat direction="backward"/>' if ends else "")
+
+
+def test_musicxml_words_under_the_second_ending_are_sung_whatever_their_number(tmp_path):
+    measures = [
+        START + xml_note("C", 4, 48, lyric="one", second="three"),
+        volta("1", xml_note("D", 4, 48, lyric="two")),
+        volta("2", xml_note("E", 4, 48, second="four"), ends=False),
+    ]
+    assert lyrics_of(read_score(xml_score(tmp_path / "a.musicxml", measures))) == ["one", "two", "three", "four"]
+
+
+def test_musicxml_a_syllable_held_in_the_second_verse_is_not_filled_with_the_first_verses(tmp_path):
+    bar = xml_note("C", 4, 16, lyric="a-", second="love") + xml_note("D", 4, 16, lyric="las") + xml_note("E", 4, 16, lyric="my", second="you")
+    assert lyrics_of(read_score(xml_score(tmp_path / "a.musicxml", [bar]))) == ["a-", "las", "my", "love", "_", "you"]
+
+
+def test_musicxml_a_repeat_without_a_forward_sign_begins_after_the_last(tmp_path):
+    measures = [xml_note(step, 4, 48, lyric="la") + END for step in "CD"]
+    assert [note.pitch for note in read_score(xml_score(tmp_path / "a.musicxml", measures)).notes] == [60, 60, 62, 62]
+
+
+def test_musicxml_a_bar_that_a_repeat_sign_cuts_in_two(tmp_path):
+    halves = xml_note("C", 4, 24, lyric="one", second="four") + END, xml_note("D", 4, 24, lyric="two")
+    path = xml_score(tmp_path / "a.musicxml", halves)
+    path.write_text(path.read_text(encoding="utf-8").replace('<measure number="2">', '<measure number="X1" implicit="yes">'), encoding="utf-8")
+    assert lyrics_of(read_score(path)) == ["one", "four", "two"]
+
+
+def test_musicxml_da_capo_is_played(tmp_path):
+    fine, da_capo = ('<direction><direction-type><words>{}</words></direction-type><sound {}/></direction>'.format(*words) for words in (("Fine", 'fine="yes"'), ("D.C. al Fine", 'dacapo="yes"')))
+    measures = [xml_note("C", 4, 48, lyric="one") + fine, xml_note("D", 4, 48, lyric="two") + da_capo]
+    assert lyrics_of(read_score(xml_score(tmp_path / "a.musicxml", measures))) == ["one", "two", "one"]
+
+
+def test_musicxml_jumps_that_lead_nowhere(tmp_path):
+    measures = [START + xml_note("C", 4, 48, lyric="one"), xml_note("D", 4, 48, lyric="two")]
+    with pytest.raises(InputError, match="repeats and jumps in .*a.musicxml lead nowhere"):
+        read_score(xml_score(tmp_path / "a.musicxml", measures))
+
+
+def test_musicxml_verses_that_the_repeats_leave_over_are_told(tmp_path):
+    note = xml_note("C", 4, 48, lyric="one", second="two").replace("</note>", '<lyric number="3"><text>three</text></lyric></note>')
+    score = read_score(xml_score(tmp_path / "a.musicxml", [note + END]))
+    assert lyrics_of(score) == ["one", "two"] and "verse 3 is not sung" in score.messages[0]
+
+
+def test_musicxml_the_tempo_stands_in_another_part(tmp_path):
+    path = xml_score(tmp_path / "a.musicxml", [xml_note("C", 2, 48)], tempo=30)
+    voice = f'<part id="P2"><measure number="1"><attributes><divisions>12</divisions></attributes>{xml_note("C", 4, 48, lyric="la")}{END}</measure></part>'
+    xml = path.read_text(encoding="utf-8").replace("</part-list>", '<score-part id="P2"><part-name>Alto</part-name></score-part></part-list>')
+    path.write_text(xml.replace("</score-partwise>", voice + "</score-partwise>"), encoding="utf-8")
+    assert [note.start for note in read_score(path).notes] == pytest.approx([0, 8])
+
+
+def test_musicxml_a_part_that_is_written_higher_than_it_sounds(tmp_path):
+    path = xml_score(tmp_path / "a.musicxml", ["<attributes><transpose><chromatic>-2</chromatic></transpose></attributes>" + xml_note("C", 4, 48, lyric="la")])
+    assert read_score(path).notes[0].pitch == 58
+
+
+def test_musicxml_names_of_chords_are_not_sung(tmp_path):
+    chord = "<harmony><root><root-step>G</root-step></root><kind>major</kind></harmony>"
+    score = read_score(xml_score(tmp_path / "a.musicxml", [chord + xml_note("C", 4, 48, lyric="one")]))
+    assert [note.pitch for note in score.notes] == [60] and score.messages == ()
+
+
+def test_musicxml_silence_has_a_velocity(tmp_path):
+    path = xml_score(tmp_path / "a.musicxml", [xml_note("C", 4, 48, lyric="one").replace("<note>", '<note dynamics="0">')])
+    assert read_score(path).notes[0].velocity >= 1
+
+
+def test_notes_that_run_into_each_other_and_rolled_chords(tmp_path):
+    words = text_file(tmp_path / "a.txt", "one two three")
+    legato = [(67, 0, 1.06), (64, 1, 2.06), (67, 2, 3)]
+    score = read_score(midi_file(tmp_path / "a.mid", legato), lyrics=words)
+    assert [(note.pitch, round(note.start, 2)) for note in score.notes] == [(67, 0), (64, 1), (67, 2)] and score.messages == ()
+    rolled = [(pitch, at + 0.03 * i, at + 0.9) for at in (0, 1, 2) for i, pitch in enumerate((60, 64, 67))]
+    score = read_score(midi_file(tmp_path / "b.mid", rolled), lyrics=words)
+    assert [(note.pitch, round(note.start, 2)) for note in score.notes] == [(67, 0), (67, 1), (67, 2)] and "top voice" in score.messages[0]
+
+
+def test_a_change_of_instrument_does_not_cut_the_melody(tmp_path):
+    path = midi_file(tmp_path / "a.mid", [SCALE[:2], SCALE[2:]], words=[(note[1], "la") for note in SCALE])
+    midi = pretty_midi.PrettyMIDI(str(path))
+    midi.instruments[1].name = midi.instruments[0].name
+    midi.instruments[1].program = 40
+    midi.write(str(path))
+    assert lyrics_of(read_score(path)) == ["la"] * 4
+
+
+def test_notes_after_a_long_rest_without_words_are_an_instruments(tmp_path):
+    notes = [*SCALE, (72, 4.0, 5.0), (74, 5.0, 6.0)]
+    score = read_score(midi_file(tmp_path / "a.mid", notes, words=[(note[1], "la") for note in SCALE]))
+    assert len(score.notes) == 4 and score.messages[0].endswith(": 2.")
+
+
+def test_words_in_an_encoding_of_japan_are_refused_and_windows_quotes_are_not(tmp_path):
+    for name, text in (("a.mid", "さ".encode("shift_jis")), ("b.mid", "don’t".encode("cp1252"))):
+        midi = pretty_midi.PrettyMIDI(str(midi_file(tmp_path / name, SCALE[:2])))
+        midi.lyrics = [pretty_midi.Lyric(text.decode("latin-1"), 0)]
+        midi.write(str(tmp_path / name))
+    with pytest.raises(InputError, match="not in UTF-8"):
+        read_score(tmp_path / "a.mid")
+    assert lyrics_of(read_score(tmp_path / "b.mid")) == ["don’t", "_"]
+
+
+def test_two_words_on_one_note_stay_two(tmp_path):
+    assert lyrics_of(read_score(midi_file(tmp_path / "a.mid", SCALE[:2], words=[(0, "the"), (0, "ap-"), (0.5, "ple")]))) == ["the ap-", "ple"]
+
+
+def test_syllables_of_unusual_words():
+    assert syllables("glo-_-_-ri-a", "en-us") == ["glo-", "_", "_", "ri-", "a"]
+    assert syllables("W x", "en-us") == ["W", "_", "_", "x"]  # "double-u"
+    assert [s.strip("-") for s in syllables("alas—my…", "en-us")] == ["a", "las", "my"]
+    assert len(syllables("cool", "de")) == 1  # English to eSpeak, which says so in between
+    with pytest.raises(InputError, match="kanji '桜'.*write Japanese in kana"):
+        syllables("桜", "ja")

@@ -5,6 +5,7 @@ on its note and is held in its middle, consonants keep their length and come bef
 breaths are made here. No sound is made on the way: the generator sings it.
 """
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 
 import librosa
@@ -19,6 +20,7 @@ from vcutils.generate import Song, read_song
 from vcutils.score import HELD
 
 PAUSE = 0.15  # s; a shorter gap between notes is sung through
+BREATH = 60  # syllables; a longer phrase is sung, and spoken, in parts, as eSpeak stops after 199 Chinese ones
 RATE = 130  # words a minute at which eSpeak speaks: slow enough for full vowels
 DAMPING = 0.7  # of the pitch's movement to a new note; it overshoots by a twentieth, less than the singers of [1] in `perform` did
 
@@ -80,7 +82,7 @@ def perform(
     """
     for name, value, low, high in (
         ("portamento", portamento, 0, 0.5), ("vibrato", vibrato, 0, 2), ("vibrato_rate", vibrato_rate, 1, 12), ("vibrato_delay", vibrato_delay, 0, 5),
-        ("drift", drift, 0, 1), ("dynamics", dynamics, 0, 3), ("breath", -20 if breath is None else breath, -60, 0),
+        ("drift", drift, 0, 1), ("dynamics", dynamics, 0, 3), ("breath", -20 if breath is None else breath, -60, 0), ("seed", seed, 0, 2**32),
     ):  # fmt: skip
         if not low <= value <= high:
             raise InputError(f"{name} is {value}; it must be between {low} and {high}.")
@@ -200,7 +202,9 @@ class _Phrase:
         self.silences = []
         finals = [syllable[-1].start for syllable in self.syllables]
         lead = min(nuclei[0][0] - first, 0.4)
-        knots = [(onsets[0] - lead, first)]
+        if onsets[0] < lead:  # the song begins at once, so that the first consonants take their time from the note
+            onsets[0] = min(lead, onsets[0] + 0.5 * (self.syllables[0][0].end - onsets[0]))
+        knots = [(max(onsets[0] - lead, 0.0), first)]
         self.vowels = []  # (start, end) sung, (start, end) spoken
         nexts = [start for start, _ in nuclei[1:]] + [last]
         for (start, stop), onset, last_note, end, following in zip(nuclei, onsets, finals, until, nexts):
@@ -218,6 +222,8 @@ class _Phrase:
                 knots.append((max(end, onsets[k] - (following - stop)) + 0.01, stop + 1e-6))
                 self.silences.append((end, knots[-1][0]))
         knots.append((ends[-1], last))
+        for a, b in [pair for s in self.syllables for pair in zip(s, s[1:]) if pair[1].start - pair[0].end >= PAUSE]:
+            self.silences.append((a.end, b.start))  # a syllable that is held over a rest
         sung, spoken = np.array(knots).T
         keep = np.append(True, np.diff(sung) > 0)
         self.knots = sung[keep], spoken[keep] + offset
@@ -287,7 +293,7 @@ def _phrases(notes):
     phrases, syllable = [], []
     for note, before in zip(notes, [None, *notes]):
         inside = note.lyric == HELD or (before is not None and _word_goes_on(syllable))
-        if not phrases or (not inside and note.start - before.end >= PAUSE):
+        if not phrases or (not inside and (note.start - before.end >= PAUSE or len(phrases[-1].syllables) >= BREATH)):
             phrases.append(_Phrase([]))
         if note.lyric != HELD:
             phrases[-1].syllables.append(syllable := [])
@@ -303,7 +309,8 @@ def _text(phrase):
     """The words as a text to speak, and for each word where it begins and how many syllables it has."""
     text, spans = "", []
     for syllable, before in zip(phrase.syllables, [None, *phrase.syllables]):
-        lyric = re.sub(r"[^\w'’]", "", syllable[0].lyric)  # a comma would make eSpeak pause
+        lyric = unicodedata.normalize("NFC", syllable[0].lyric)
+        lyric = "".join(c for c in lyric if c.isalnum() or c in "'’ " or unicodedata.category(c)[0] == "M")  # a comma would make eSpeak pause
         if before is not None and _word_goes_on(before):
             spans[-1] = (spans[-1][0], spans[-1][1] + 1)
         else:

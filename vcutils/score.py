@@ -6,9 +6,9 @@ empty line between verses, each of which is sung to the whole melody if the melo
 """
 import importlib
 import re
-import struct
 import warnings
 import zipfile
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from vcutils.files import sha256
 
 SCORE_SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".mxl", ".xml")
 GRACE = 0.09  # seconds that a grace note takes from the note before it
+LEGATO = 0.12  # seconds by which a note may run into the next and still be one melody with it
+ROLLED = 0.06  # seconds within which notes begin together
+REST = 1.0  # seconds of silence, after which a note without words is no longer a held syllable, but an instrument's
 HELD = "_"
 
 
@@ -124,8 +127,10 @@ def read_score(path, *, lyrics=None, language=None, track=None):
         raise InputError(f"{path} holds no words; write them in a text file and give it as the lyrics.")
     elif not language:
         language = guess_language(" ".join(note.lyric for note in notes))
-    notes = _hold(notes)
-    return Score(tuple(notes), language, tuple(messages), {"file": path.name, "sha256": sha256(path)})
+    held = _hold(notes)
+    if lyrics is None and len(held) < len(notes):
+        messages.append(f"Notes left out, as they come before the first words or after a rest and have none of their own: {len(notes) - len(held)}.")
+    return Score(tuple(held), language, tuple(messages), {"file": path.name, "sha256": sha256(path)})
 
 
 def read_lyrics(path):
@@ -189,25 +194,29 @@ def syllables(text, language):
     ['长', '亭', '外']
     """
     found = []
-    for word in re.sub(r"([\u3400-\u9fff])", r" \1 ", text).split():
-        if word.strip("_") == "":
-            found += [HELD] * len(word)
-            continue
-        word, held = word.rstrip("_"), len(word) - len(word.rstrip("_"))
+    text = re.sub(r"[—–…]|\.\.\.", " ", text)
+    chinese = not language.startswith("ja")
+    for word in (re.sub(r"([\u3400-\u9fff])", r" \1 ", text) if chinese else text).split():
         pieces = [piece for piece in word.split("-") if re.search(r"\w", piece)]
-        if not pieces:
-            continue  # a comma that stands alone
-        if len(pieces) == 1 and not re.search(r"[\u3400-\u9fff]", word):
-            n = max(1, sum(phone.vowel for phone in speak(pieces[0], language=language)[2]))
-            pieces = _cut(pieces[0], n)
-        found += [piece + "-" for piece in pieces[:-1]] + [pieces[-1] + "-" * word.endswith("-")] + [HELD] * held
+        last = max((i for i, piece in enumerate(pieces) if piece.strip("_")), default=-1)  # with letters
+        for i, piece in enumerate(pieces):
+            letters, held = piece.rstrip("_"), len(piece) - len(piece.rstrip("_"))
+            if letters and last == 0 and not (chinese and re.search(r"[\u3400-\u9fff]", word)):  # a word without hyphens
+                n = max(1, sum(phone.vowel for phone in speak(letters, language=language)[2]))
+                *whole, letters = _cut(letters, n)
+                found += [part + "-" for part in whole]
+                held += n - len(whole) - 1  # "W" has three syllables and one letter
+            if letters:
+                found.append(letters + "-" * (i < last or word.rstrip("_").endswith("-")))
+            found += [HELD] * held
     return found
 
 
 def _cut(word, n):
-    """A word in `n` pieces, for messages: cut after groups of vowel letters as far as there are some, else evenly."""
+    """A word in `n` pieces, or as many as it has letters: cut after groups of vowel letters as far as there are some, else evenly."""
     ends = [match.end() for match in re.finditer(r"[aeiouyäöüáéíóúàèìòùâêîôûæøå]+", word, re.IGNORECASE)][: n - 1]
     if len(ends) < n - 1 or (ends and ends[-1] == len(word)):
+        n = min(n, len(word))
         ends = [round(len(word) * i / n) for i in range(1, n)]
     return [word[a:b] for a, b in zip([0, *ends], [*ends, len(word)])]
 
@@ -248,8 +257,11 @@ def _until_next_bar(notes):
 
 
 def _hold(notes):
-    """A note without a syllable holds the one before it; what stands before the first syllable has nothing to sing."""
-    held = [replace(note, lyric=note.lyric or HELD) for note in notes]
+    """A note without a syllable holds the one before it, but not over a long rest; before the first syllable there is nothing to hold."""
+    held = []
+    for note in notes:
+        if note.lyric or (held and note.start - held[-1].end < REST):
+            held.append(replace(note, lyric=note.lyric or HELD))
     first = next((i for i, note in enumerate(held) if note.lyric != HELD), None)
     if first is None:
         raise InputError("No note has a syllable; the lyrics hold no words.")
@@ -258,17 +270,23 @@ def _hold(notes):
 
 def _top_voice(notes):
     """The highest voice, one note at a time, and whether anything had to go."""
-    notes = sorted(notes, key=lambda note: (note.start, -note.pitch))
     kept, dropped = [], False
-    for note in notes:
+    for note in sorted(notes, key=lambda note: (note.start, -note.pitch)):
         last = kept[-1] if kept else None
-        if last and note.start < last.end - 0.05:
+        if last is None or note.start >= last.end:
+            kept.append(note)
+            continue
+        together = note.start < last.start + ROLLED
+        if together or last.end - note.start > LEGATO:
             dropped = True
-            if note.start <= last.start + 0.02 or note.pitch < last.pitch:
-                continue  # hidden under a higher note
-        if last and note.start < last.end:
+            if note.pitch < last.pitch or (together and note.pitch == last.pitch):  # hidden under a higher note
+                kept[-1] = replace(last, lyric=last.lyric or note.lyric * together)
+                continue
+        if together:
+            kept[-1] = replace(note, start=last.start, lyric=note.lyric or last.lyric)
+        else:
             kept[-1] = replace(last, end=note.start)
-        kept.append(note)
+            kept.append(note)
     return kept, dropped
 
 
@@ -297,12 +315,12 @@ def _read_midi(path, track, words):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tempo changes off the first track, which are heeded
             midi = pretty_midi.PrettyMIDI(str(path))
-    except (OSError, EOFError, ValueError, KeyError, IndexError, struct.error, TypeError) as error:
+    except Exception as error:  # pretty_midi and mido raise errors of many kinds
         raise InputError(f"{path} is damaged or not a MIDI file; export it again.") from error
-    tracks = [instrument for instrument in midi.instruments if instrument.notes and not instrument.is_drum]
+    tracks = _whole_tracks([instrument for instrument in midi.instruments if instrument.notes and not instrument.is_drum])
     if not tracks:
         raise InputError(f"{path} holds no notes; export the melody as MIDI again.")
-    events = _midi_words(midi) if words else []
+    events = _midi_words(midi, path) if words else []
     names = [instrument.name.strip() or f"track {i + 1}" for i, instrument in enumerate(tracks)]
     said = np.array([time for time, _ in events])
 
@@ -322,11 +340,28 @@ def _read_midi(path, track, words):
         i = int(np.argmin([abs(note.start - time) for note in notes]))
         if abs(notes[i].start - time) > 0.1:
             raise InputError(f"In {path}, no note begins at the syllable '{syllable}' (at {time:.2f} s, bar {int(np.searchsorted(downbeats, time + 0.01))}); choose another track, or give the lyrics as a file.")
-        notes[i] = replace(notes[i], lyric=notes[i].lyric.rstrip("-") + syllable)
+        before = notes[i].lyric
+        notes[i] = replace(notes[i], lyric=before.rstrip("-") + syllable if before.endswith("-") else f"{before} {syllable}".strip())
     return notes, messages
 
 
-def _midi_words(midi):
+def _whole_tracks(instruments):
+    """Where a track changes its instrument, pretty_midi makes two of it; here they become one again."""
+    whole = []
+    for instrument in instruments:
+        same = next((w for w in whole if w.name.strip() and w.name == instrument.name and not _overlap(w.notes, instrument.notes)), None)
+        if same:
+            same.notes = sorted(same.notes + instrument.notes, key=lambda note: note.start)
+        else:
+            whole.append(instrument)
+    return whole
+
+
+def _overlap(notes, others):
+    return any(a.start < b.end - 0.05 and b.start < a.end - 0.05 for a in notes for b in others)
+
+
+def _midi_words(midi, path):
     """Lyric events, or the text events of a karaoke file, as (time, syllable)."""
     events = [(event.time, event.text) for event in midi.lyrics]
     if not events:
@@ -334,8 +369,10 @@ def _midi_words(midi):
         events = events if len(events) > 3 else []  # else it is a remark
     try:  # MIDI does not say which encoding; most newer files have UTF-8
         events = [(time, text.encode("latin-1").decode("utf-8")) for time, text in events]
-    except UnicodeError:
-        pass
+    except UnicodeError as error:  # older ones that of Western Windows, in which few of these bytes are letters
+        if any(re.search(r"[\x80-\x84\x86-\x90\x98-\x9f]", text) for _, text in events):
+            raise InputError(f"The words in {path} are not in UTF-8; write them in a text file and give it as the lyrics.") from error
+        events = [(time, text.encode("latin-1").decode("cp1252")) for time, text in events]
     spaced = any(re.search(r"\S\s", text) or re.match(r"[\s/\\]", text) for _, text in events[1:])
     out = []
     for (time, text), following in zip(events, [text for _, text in events[1:]] + [" "]):
@@ -366,47 +403,52 @@ def _read_musicxml(path, track, words):
             parts = list(importer.stream.parts)
     except Exception as error:  # music21 raises errors of many kinds
         raise InputError(f"{path} is damaged or not MusicXML; export it again from your notation program.") from error
-    parts = [part for part in parts if part.recurse().notes]
+    parts = [part for part in parts if _sung(part, music21)]
     if not parts:
         raise InputError(f"{path} holds no notes; export the melody as MusicXML again.")
     names = [(part.partName or f"part {i + 1}").strip() for i, part in enumerate(parts)]
-    default = next((i for i, part in enumerate(parts) if any(note.lyrics for note in part.recurse().notes)), 0)
+    default = next((i for i, part in enumerate(parts) if any(note.lyrics for note in _sung(part, music21))), 0)
     chosen = _pick(names, track, default, path)
     messages = [f"Part {chosen + 1} of {len(parts)}, '{names[chosen]}', is sung; `--track` chooses another."] if len(parts) > 1 else []
-    notes, polyphonic = _from_music21(parts[chosen], importer.stream, music21, words)
+    try:
+        notes, polyphonic, left_over = _from_music21(parts[chosen].toSoundingPitch(), importer.stream, music21, words)
+    except music21.repeat.ExpanderException as error:
+        raise InputError(f"The repeats and jumps in {path} lead nowhere; write them out in your notation program and export it again.") from error
     if polyphonic:
         messages.append(f"The part '{names[chosen]}' has several notes at once; its top voice is sung.")
+    if left_over:
+        messages.append(f"There are words for more verses than the repeats play; {left_over} not sung. Without repeats, each verse is sung.")
     return notes, messages
 
 
+def _sung(stream, music21):
+    """Notes and chords with a pitch: no drums, and no names of chords for a guitar."""
+    return [note for note in stream.recurse().notes if note.pitches and not isinstance(note, music21.harmony.Harmony)]
+
+
 def _from_music21(part, whole, music21, words):
-    """The notes of a part, repeats played, in seconds."""
-    verses = max([len(note.lyrics) for note in part.recurse().notes] + [1]) if words else 1
-    repeats = bool(part.recurse().getElementsByClass("Repeat"))
-    if repeats:
-        part = part.expandRepeats()
-    # where each measure comes for the first, second, ... time
-    passes, seen = {}, {}
-    for measure in part.getElementsByClass("Measure"):
-        seen[measure.number] = seen.get(measure.number, 0) + 1
-        passes[id(measure)] = seen[measure.number] - 1
-    tempo = _seconds(part if repeats else whole, music21)
-    rounds = 1 if repeats else verses
-    notes, length = [], 0.0
-    for turn in range(rounds):
-        for measure in part.getElementsByClass("Measure"):
-            verse = passes[id(measure)] if repeats else turn
-            for element in measure.recurse().notes:
-                at = measure.offset + element.getOffsetInHierarchy(measure)
-                pitch = max(p.midi for p in element.pitches) if element.pitches else None
-                if pitch is None:
-                    continue  # a drum
-                start, end = tempo(at), tempo(at + element.quarterLength)
-                lyric = _musicxml_lyric(element, verse) if words else ""
-                tied = element.tie is not None and element.tie.type in ("continue", "stop")
-                velocity = round(127 * element.volume.realized)
-                notes.append((Note(start + length, end + length, int(pitch), velocity, measure.number + turn * len(seen), lyric), tied, element.duration.isGrace, len(element.pitches) > 1))
-        length += tempo(part.highestTime)
+    """The notes of a part in seconds, repeats and verses played; whether some had to go, and which verses are not sung."""
+    measures = list(part.getElementsByClass("Measure"))
+    begins = [float(measure.offset) for measure in measures] + [float(part.highestTime)]
+    numbers = sorted({lyric.number for note in _sung(part, music21) for lyric in note.lyrics}) if words else []
+    places = _repeated(part, measures, music21) or list(range(len(measures))) * max(1, len(numbers))
+    seconds, clock, times = _seconds(whole, music21), 0.0, Counter()  # how often each measure has come
+    notes = []
+    for place in places:
+        own = _sung(measures[place], music21)
+        number = _verse(own, numbers, times[place])
+        for element in own:
+            at = begins[place] + float(element.getOffsetInHierarchy(measures[place]))
+            start, end = (clock + seconds(quarters) - seconds(begins[place]) for quarters in (at, at + float(element.quarterLength)))
+            tied = element.tie is not None and element.tie.type in ("continue", "stop")
+            velocity = max(1, round(127 * element.volume.realized))
+            pitch = int(max(p.midi for p in element.pitches))
+            lyric = _musicxml_lyric(element, number) if words else ""
+            notes.append((Note(start, end, pitch, velocity, measures[place].number, lyric), tied, element.duration.isGrace, len(element.pitches) > 1))
+        times[place] += 1
+        clock += seconds(begins[place + 1]) - seconds(begins[place])
+    silent = numbers[max(times.values()) :]
+    left_over = f"verse{'s' * (len(silent) > 1)} {' and '.join(map(str, silent))} {'are' if len(silent) > 1 else 'is'}" if silent else ""
     chords = any(chord for *_, chord in notes)
     joined = []
     for note, tied, grace, _ in notes:
@@ -416,7 +458,28 @@ def _from_music21(part, whole, music21, words):
         else:
             joined.append(replace(note, end=note.start) if grace else note)
     kept, dropped = _top_voice([note for note in joined if note.end > note.start])
-    return _place_graces(kept, [note for note in joined if note.end <= note.start]), chords or dropped
+    return _place_graces(kept, [note for note in joined if note.end <= note.start]), chords or dropped, left_over
+
+
+def _repeated(part, measures, music21):
+    """The measures as they are played, by their place in the part; nothing if there are no repeats or jumps."""
+    if not part.recurse().getElementsByClass("RepeatMark"):
+        return []
+    signs = [(getattr(m.leftBarline, "direction", None) == "start", getattr(m.rightBarline, "direction", None) == "end") for m in measures]
+    for i in range(1, len(measures)):
+        following = next((ends for starts, ends in signs[i:] if starts or ends), False)
+        if signs[i - 1][1] and following and not signs[i][0] and not part.recurse().getElementsByClass("RepeatBracket"):
+            measures[i].leftBarline = music21.bar.Repeat(direction="start")  # A :| B :| is A A B B
+    for place, measure in enumerate(measures):
+        measure.editorial.place = place
+    return [measure.editorial.place for measure in part.expandRepeats().getElementsByClass("Measure")]
+
+
+def _verse(notes, numbers, turn):
+    """Which verse is sung in a measure that comes for the `turn`-th time: the next one, or the only one that has words there."""
+    here = {lyric.number for note in notes for lyric in note.lyrics}
+    wanted = numbers[min(turn, len(numbers) - 1)] if numbers else None
+    return wanted if wanted in here or len(here) != 1 else here.pop()
 
 
 def _place_graces(notes, graces):
@@ -436,12 +499,11 @@ def _place_graces(notes, graces):
     return notes
 
 
-def _musicxml_lyric(element, verse):
-    lyrics = {lyric.number: lyric for lyric in element.lyrics}
-    lyric = lyrics.get(verse + 1) or (lyrics.get(1) if len(lyrics) == 1 else None)
+def _musicxml_lyric(element, number):
+    lyric = next((lyric for lyric in element.lyrics if lyric.number == number), None)
     if lyric is None or not re.search(r"\w", lyric.text or ""):
         return ""
-    return lyric.text.strip("-") + ("-" if lyric.syllabic in ("begin", "middle") else "")
+    return lyric.text.replace("\u203f", " ").strip("-") + ("-" if lyric.syllabic in ("begin", "middle") else "")
 
 
 def _seconds(stream, music21):

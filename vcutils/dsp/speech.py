@@ -4,6 +4,7 @@ eSpeak is optional (``pip install "vcutils[score]"``). Its library is called dir
 """
 import ctypes
 import functools
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from vcutils.errors import InputError
 
 _VOWELS = set("aeiouyæɐɑɒɔəɚɛɜɝɪʊʌøœɶʉɨɯɤɘɵɞʏᵻ")
 # from eSpeak's speak_lib.h
-_SYNCHRONOUS, _PHONEME_EVENTS, _IPA, _UTF8 = 2, 1, 2, 1
+_SYNCHRONOUS, _PHONEME_EVENTS, _IPA, _DONT_EXIT, _UTF8 = 2, 1, 2, 0x8000, 1
 _RATE, _PITCH, _RANGE, _WORD, _PHONEME = 1, 3, 4, 1, 7
 
 
@@ -67,7 +68,8 @@ def speak(text, *, language="en-us", rate=140, pitch=50, intonation=50):
     Raises
     ------
     InputError
-        If eSpeak is not installed, does not know the language, or finds nothing to say in the text.
+        If eSpeak is not installed, does not know the language, or finds nothing to say in the text; if the text is
+        Japanese with kanji, which it cannot read; if `rate` is out of range.
 
     Examples
     --------
@@ -75,13 +77,18 @@ def speak(text, *, language="en-us", rate=140, pitch=50, intonation=50):
     >>> [phone.name for phone in phones if phone.name]  # doctest: +SKIP
     ['s', 'iː', 'j', 'uː']
     """
+    if not 80 <= rate <= 450:
+        raise InputError(f"rate is {rate}; it must be between 80 and 450 words a minute.")
+    kanji = re.search(r"[\u3400-\u9fff々]", text) if language.startswith("ja") else None
+    if kanji:
+        raise InputError(f"eSpeak cannot read the kanji '{kanji[0]}' in '{text[:30]}'; write Japanese in kana.")
     library, sr, heard = _espeak()
     if library.espeak_SetVoiceByName(language.encode()):
         raise InputError(f"eSpeak knows no language '{language}'; choose one such as en-us, en-gb, de, fr, es, it, pt, ja, ko or cmn (Mandarin).")
     for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, intonation)):
         library.espeak_SetParameter(parameter, int(value), 0)
     heard.clear()
-    spoken = text.encode()
+    spoken = unicodedata.normalize("NFC", text).encode()  # "u" and a dot as "ü"
     library.espeak_Synth(spoken, len(spoken) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     blocks = [block for block, _ in heard]
@@ -91,7 +98,7 @@ def speak(text, *, language="en-us", rate=140, pitch=50, intonation=50):
     for kind, where, sample, name in events:
         if kind == _WORD:
             position = where - 1  # eSpeak counts from 1
-        else:
+        elif not name.startswith("("):  # "(en)" says that English words follow
             starts.append((sample / sr, name, position))
     ends = [start for start, *_ in starts[1:]] + [len(y) / sr]
     phones = [Phone(name, start, end, where) for (start, name, where), end in zip(starts, ends) if end > start]
@@ -130,7 +137,7 @@ def _espeak():
         return 0
 
     library = ctypes.cdll.LoadLibrary(espeakng_loader.get_library_path())
-    sr = library.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), _PHONEME_EVENTS | _IPA)
+    sr = library.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), _PHONEME_EVENTS | _IPA | _DONT_EXIT)
     if sr <= 0:
         raise InputError('eSpeak NG does not start; install it again with: pip install --force-reinstall "vcutils[score]"')
     library.report = report  # or it is collected while the library still calls it
