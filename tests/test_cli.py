@@ -124,7 +124,9 @@ def test_sing_refuses_bad_songs_and_writes_nothing(workspace, song, tmp_path, ca
 
 @pytest.mark.parametrize("more, word", [
     (["--key", "high"], "high"), (["--key", "99"], "99"), (["--clarity", "2"], "clarity"), (["--retrieval", "2"], "retrieval"), (["--formant", "x"], "--formant"),
-    (["-o", "out.mp3"], "out.mp3"), (["-o", "out"], "out"), (["--style", "rock"], "no style 'rock'"),
+    (["-o", "out.mp3"], "out.mp3"), (["-o", "out"], "write out.wav"), (["--style", "rock"], "no style 'rock'"),
+    (["--harmony", "4"], "'4'"), (["--scale", "E minor"], "add --harmony"), (["--balance", "3"], "add --backing"), (["--track", "1"], "--score"),
+    (["--perform", "nonsense"], "--score"), (["--lyrics", "none.txt"], "--score"), (["-o", "x" * 300 + ".wav"], "choose another folder or name"),
 ])
 def test_sing_refuses_options_out_of_range(workspace, song, tmp_path, capsys, monkeypatch, more, word):
     monkeypatch.chdir(tmp_path)
@@ -155,6 +157,12 @@ def test_balance_out_of_range_is_found_before_singing(workspace, song, tmp_path,
     backing = save_audio(tmp_path / "karaoke.wav", np.full(16000, 0.1), 16000)
     refuse(["sing", "anna", song, "--backing", backing, "--balance", "100", "-o", tmp_path / "a.wav", "--workspace", workspace], capsys, "balance")
     refuse(["sing", "anna", song, "-o", tmp_path / "a.mp3", "--workspace", workspace], capsys, "a.mp3")
+
+
+def test_bad_options_are_found_before_a_mix_is_separated(workspace, song, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vcutils.separate.separate", lambda *_, **__: pytest.fail("it separated"))
+    for bad, word in ((["--style", "popp"], "popp"), (["--harmony", "4"], "'4'"), (["--clarity", "3"], "clarity"), (["--key", "high"], "high")):
+        refuse(["sing", "anna", song, "--from-mix", *bad, "-o", tmp_path / "a.wav", "--workspace", workspace], capsys, word)
 
 
 def test_two_songs_of_one_name_are_refused_before_either_is_sung(workspace, song, tmp_path, capsys):
@@ -325,13 +333,13 @@ def test_the_module_is_the_command():
 def test_sing_from_a_score(workspace, tmp_path, capsys):
     melody, words, backing = demo_score("songbie")
     out = tmp_path / "cover.wav"
-    argv = ["sing", "anna", "--score", melody, "--lyrics", words, "--backing", backing, "--perform", "vibrato=0.4", "-o", out, "--workspace", workspace, "--json"]
+    argv = ["sing", "anna", "--score", melody, "--lyrics", words, "--backing", backing, "--perform", "vibrato=0.4", "--perform", "breath=none", "-o", out, "--workspace", workspace, "--json"]
     assert main(list(map(str, argv))) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["songs"][0]["source"] == str(melody) and told["songs"][0]["key"] % 12 == 0
     about = read_provenance(out)
     assert about["synthetic"] and about["source"]["file"] == "songbie.mid" and about["source"]["language"] == "cmn"
-    assert about["source"]["performance"]["vibrato"] == 0.4
+    assert about["source"]["performance"]["vibrato"] == 0.4 and about["source"]["performance"]["breath"] is None
     y, sr = load_audio(out, mono=False)
     assert y.shape[-1] == load_audio(backing, mono=False)[0].shape[-1]
     alone, _ = load_audio(out.with_stem("cover_voice"))
@@ -363,6 +371,8 @@ def test_scores_and_texts_that_cannot_be_sung(workspace, song, tmp_path, capsys)
     refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--language", "xx", *where], capsys, "no language 'xx'")
     refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "tremolo=1", *where], capsys, "no 'tremolo'", "vibrato")
     refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "vibrato=much", *where], capsys, "vibrato is a number")
+    refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "seed=-1", *where], capsys, "seed is -1")
+    refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--from-mix", *where], capsys, "leave one of them out")
     refuse(["sing", "anna", "--score", melody, "--lyrics", words, "--perform", "vibrato=9", *where], capsys, "vibrato is 9.0; it must be between 0 and 2")
     refuse(["say", "anna", "...", *where], capsys, "nothing to say")
     refuse(["say", "nobody", "hello", *where], capsys, "nobody")

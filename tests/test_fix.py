@@ -320,8 +320,9 @@ def test_wrong_settings_get_one_sentence_that_names_them(tmp_path, settings, wor
 def test_a_file_that_is_no_settings_is_refused(tmp_path):
     (tmp_path / "b.json").write_text("tune: 1")
     for name in ("a.json", "b.json"):
-        with pytest.raises(InputError, match=name):
+        with pytest.raises(InputError, match=name) as said:
             read_settings(tmp_path / name)
+    assert "line 1" in str(said.value) and "mend that line" in str(said.value)  # and not: delete it
 
 
 # ---- the command
@@ -374,6 +375,7 @@ def test_fix_takes_several_takes(workspace, recordings, tmp_path, capsys):
 @pytest.mark.parametrize("more, word", [
     (["--tune", "2"], "strength"), (["--scale", "H dur"], "H dur"), (["--breath", "-3"], "'by'"), (["--settings", "none.json"], "none.json"),
     (["--harmony", "4"], "'4'"), (["--harmony", "3", "--scale", "C chromatic"], "thirds"), (["--clarity", "2"], "clarity"),
+    (["-o", "out.mp3"], "must end in"), (["-o", "."], "must end in"),
 ])
 def test_fix_refuses_what_it_cannot_use_and_writes_nothing(workspace, recordings, tmp_path, capsys, monkeypatch, more, word):
     monkeypatch.chdir(tmp_path)

@@ -148,7 +148,7 @@ def test_ctrl_c_between_two_names_waits_until_all_files_have_theirs(tmp_path, mo
 def test_a_name_that_cannot_be_given_leaves_the_others_untouched(tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(InputError, match="taken"):
-        write_together({tmp_path / "taken": b"a", tmp_path / "b": b"b"})
+        write_together({tmp_path / "a": b"a", tmp_path / "taken": b"b"})
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 

@@ -147,7 +147,7 @@ def _parser():
     sing.add_argument("--lyrics", type=Path, metavar="FILE", help="its words as a text file (default: those in the score)")
     sing.add_argument("--language", metavar="CODE", help="of the lyrics: en-us, de, es, ja, cmn (Mandarin), ... (default: by the script; Latin letters count as English)")
     sing.add_argument("--track", metavar="N|NAME", help="which track or part of the score (default: the one with the words)")
-    sing.add_argument("--perform", action="append", default=[], metavar="NAME=VALUE", help="how the score is sung: vibrato=0.4, portamento=0.08, breath=-30 (dB below the voice), seed=1, ...; can be repeated")
+    sing.add_argument("--perform", action="append", default=[], metavar="NAME=VALUE", help="how the score is sung: vibrato=0.4, portamento=0.08, breath=-30 (dB below the voice; or none), seed=1, ...; can be repeated")
 
     say = command("say", _run_say, "Say a text in a cloned voice.", where, knobs)
     say.add_argument("name", metavar="NAME", help="the voice")
@@ -203,11 +203,18 @@ def _run_sing(args):
     from vcutils.collect import find_recordings
     from vcutils.dsp.audio import load_audio
 
-    options = _options(args)
+    options = _checked_options(args)
     if args.backing:
         load_audio(args.backing)  # a bad backing is found before a long song is sung
     if bool(args.songs) == bool(args.score):
         raise InputError("Name either recordings to sing from or a --score, not both; see `vcutils sing --help`.")
+    needs_score = [name for name in ("lyrics", "language", "track", "perform") if getattr(args, name)]
+    if needs_score and not args.score:
+        raise InputError(f"--{needs_score[0]} tells how to sing a score; name it with --score.")
+    if args.scale and not args.harmony:
+        raise InputError("--scale is the scale of a second voice; add --harmony 3, or mend the tune with `vcutils fix`.")
+    if args.score and args.from_mix:
+        raise InputError("--from-mix takes a recording apart, and --score sings without one; leave one of them out.")
     if args.score:
         return {"voice": voice.name, "songs": [_sing_score(args, voice)], "skipped": []}
     with tempfile.TemporaryDirectory() as unpacked:
@@ -255,7 +262,7 @@ def _sing_score(args, voice):
         if key not in known:
             raise InputError(f"--perform {item}: there is no '{key}'; choose from {', '.join(known)}.")
         try:
-            manner[key] = type(known[key])(value)
+            manner[key] = None if key == "breath" and value == "none" else type(known[key])(value)
         except ValueError as error:
             raise InputError(f"--perform {item} does not fit; {key} is a number such as {known[key]}.") from error
     for message in score.messages:
@@ -283,6 +290,8 @@ def _run_fix(args):
     from vcutils.dsp.audio import load_audio
     from vcutils.fix import comp, fill_in, fix, read_settings, write_settings
 
+    _check_writable(args.out)
+    _checked_options(args)
     beside = args.out.with_suffix(".fix.json")
     settings = _fix_settings(args, beside)
     if args.backing:
@@ -339,15 +348,14 @@ def _fix_settings(args, beside):
 
 
 def _run_separate(args):
-    from vcutils.dsp.audio import save_audio
+    from vcutils.dsp.audio import encode_audio
     from vcutils.separate import separate
 
     outs = {part: args.out / f"{args.mix.stem}_{part}.wav" for part in ("voice", "backing")}
     began = time.monotonic()
     parts = separate(args.mix, method=args.method, progress=sys.stderr.isatty())
     scale = max(1.0, *(float(abs(parts[part]).max()) for part in outs))  # one for both, so that they still add up
-    for part, out in outs.items():
-        save_audio(out, parts[part] / scale, parts["sr"])
+    write_together({out: encode_audio(out, parts[part] / scale, parts["sr"]) for part, out in outs.items()})
     seconds, length = time.monotonic() - began, parts["voice"].shape[-1] / parts["sr"]
     print("\n".join(map(str, outs.values())) + f"\n{length:.1f} s, separated in {seconds:.1f} s" + (f"; both turned down by {20 * math.log10(scale):.1f} dB, as a part had peaks above full scale" if scale > 1 else ""))
     return {**{part: str(out) for part, out in outs.items()}, "source": str(args.mix), "method": args.method, "scale": round(1 / scale, 4), "length": length, "seconds": round(seconds, 2)}
@@ -374,6 +382,21 @@ def _options(args):
     return {key: getattr(args, key) for key in ("key", "backing", "balance", "style", "clarity", "retrieval", "formant", "double", "harmony", "scale")}
 
 
+def _checked_options(args):
+    """The same, refused before any work is done if something is out of range."""
+    from vcutils.fix import check_harmonies
+    from vcutils.generate import check_knobs
+    from vcutils.postprocess import check_settings
+
+    options = _options(args)
+    check_harmonies(args.harmony, args.scale)
+    check_settings(args.style, **({} if args.balance is None else {"balance_db": args.balance}))
+    check_knobs(key=args.key, **{name: options[name] for name in ("clarity", "retrieval", "formant") if options[name] is not None})
+    if args.balance is not None and not (args.backing or getattr(args, "from_mix", None)):
+        raise InputError("--balance sets the voice over a backing, but there is none; add --backing FILE.")
+    return options
+
+
 def _config(args):
     """The preset with what `--set` overrides."""
     base, overrides = preset(args.preset), {}
@@ -398,7 +421,9 @@ def _outputs(args, songs):
         raise InputError(f"{len(songs)} songs need a folder to go into; add -o FOLDER.")
     if args.out is None:
         return [Path(f"{args.name}_{songs[0].stem}.wav")]
-    if not folder and not args.out.is_dir():
+    if not folder and not os.path.isdir(args.out):  # Path.is_dir fails at a name that is too long
+        if not args.out.suffix:
+            raise InputError(f"{args.out} is no folder yet, and no sound file by its name; make the folder, or write {args.out}.wav.")
         _check_writable(args.out)
         return [args.out]
     outs = [args.out / f"{song.stem}.wav" for song in songs]
@@ -442,13 +467,12 @@ def _sing(
     place of `backing`. `more` goes into the .json.
     """
     alone = _check_outputs(path, out, track=track, backing=backing, style=style, double=double, harmony=harmony)
-    from vcutils.fix import check_harmonies, sing_layers
+    from vcutils.fix import sing_layers
     from vcutils.generate import convert, load_singer, read_song
     from vcutils.postprocess import as_files, check_settings, finish
 
     finishing = {} if balance is None else {"balance_db": balance}
-    balance = check_settings(style, **finishing)["balance_db"]  # before the song is sung, which may take long
-    check_harmonies(harmony, scale)
+    balance = check_settings(style, **finishing)["balance_db"]
     began, progress = time.monotonic(), sys.stderr.isatty()
     if (backing or track) and key == "auto":
         key = "octave"  # any other key would clash with the backing

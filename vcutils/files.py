@@ -41,6 +41,8 @@ def atomic_path(path):
     'whole or not at all'
     """
     path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; choose another name for the file.")
     tmp = path.parent / f".part-{uuid.uuid4().hex}{path.suffix}"  # named before it is made, so that nothing can come between
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +52,8 @@ def atomic_path(path):
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise InputError(f"The disk is full: {path} could not be written; free some space and run again.") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
-            raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder.") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL):
+            raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder or name.") from error
         raise
     finally:
         with suppress(OSError):
@@ -144,8 +146,14 @@ def as_json(content):
     return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def read_json(path):
+def read_json(path, *, mend="delete it and run the step again"):
     """Read a JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+    mend : str
+        What to do if it is damaged, for the message.
 
     Raises
     ------
@@ -163,7 +171,8 @@ def read_json(path):
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is damaged (not JSON); delete it and run the step again.") from error
+        at = f", line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"{path} is damaged (not JSON{at}); {mend}.") from error
 
 
 def sha256(path):

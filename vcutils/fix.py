@@ -554,7 +554,7 @@ def read_settings(path):
     {'breath': {'by': 6}}
     """
     try:
-        settings = read_json(path)
+        settings = read_json(path, mend="mend that line, or begin anew without the file")
     except OSError as error:
         raise InputError(f"The settings {path} cannot be read ({error.strerror}); check the name.") from error
     return check(settings, where=f" in {path}")

@@ -124,17 +124,45 @@ def choose_key(f0, target_range, *, key="auto"):
         semitones = int(round(apart)) if key == "auto" else 12 * int(round(apart / 12))
         why = f"the middle of the song is {abs(apart):.1f} semitones {'below' if apart > 0 else 'above'} the middle of the voice"
     else:
-        try:
-            semitones = float(key)
-        except (TypeError, ValueError):
-            semitones = np.nan
-        if not abs(semitones) <= 48:
-            raise InputError(f"The key '{key}' is neither 'auto', 'octave' nor a number of semitones between -48 and 48.")
-        semitones = int(semitones) if semitones == int(semitones) else semitones
+        semitones = _semitones(key)
         why = "as you asked"
     octaves = f" ({abs(semitones) // 12} octave{'s' if abs(semitones) > 12 else ''})" if semitones and semitones % 12 == 0 else ""
     moved = f"moved {'up' if semitones > 0 else 'down'} by {abs(semitones)} semitones{octaves}" if semitones else "left where it is"
     return semitones, f"Key: {moved}; {why}."
+
+
+def _semitones(key):
+    try:
+        semitones = float(key)
+    except (TypeError, ValueError):
+        semitones = np.nan
+    if not abs(semitones) <= 48:
+        raise InputError(f"The key '{key}' is neither 'auto', 'octave' nor a number of semitones between -48 and 48.")
+    return int(semitones) if semitones == int(semitones) else semitones
+
+
+def check_knobs(*, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, formant=0.0, loudness=1.0):
+    """Refuse what `convert` cannot do, before work is done in vain.
+
+    Parameters
+    ----------
+    key, clarity, retrieval, formant, loudness
+        As in `convert`.
+
+    Raises
+    ------
+    InputError
+        If one is out of range.
+
+    Examples
+    --------
+    >>> check_knobs(key=-3, clarity=0.6)
+    """
+    if key not in ("auto", "octave"):
+        _semitones(key)
+    for name, value, low, high in (("clarity", clarity, 0, 1), ("retrieval", retrieval, 0, 1), ("formant", formant, -12, 12), ("loudness", loudness, 0, 1)):
+        if not low <= value <= high:
+            raise InputError(f"{name} is {value}; it must be between {low} and {high}.")
 
 
 def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, formant=0.0, loudness=1.0, chunk_frames=1000, progress=False):
@@ -183,9 +211,7 @@ def convert(voice, song, *, key="auto", clarity=CLARITY, retrieval=RETRIEVAL, fo
     Traceback (most recent call last):
     vcutils.errors.InputError: The voice 'nobody' has no result ...
     """
-    for name, value, low, high in (("clarity", clarity, 0, 1), ("retrieval", retrieval, 0, 1), ("formant", formant, -12, 12), ("loudness", loudness, 0, 1)):
-        if not low <= value <= high:
-            raise InputError(f"{name} is {value}; it must be between {low} and {high}.")
+    check_knobs(key=key, clarity=clarity, retrieval=retrieval, formant=formant, loudness=loudness)
     model, generator, synthesizer = load_singer(voice)
     config = model.config
     if not isinstance(song, Song):
