@@ -146,7 +146,7 @@ def plot():
     fig, (knobs, voice, training) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
     lines = {
         "clarity": ({0.0: dict(clarity=0.0), 0.4: {}, 0.6: dict(clarity=0.6), 1.0: dict(clarity=1.0)}, plots.STYLES[0]),
-        "retrieval": ({0.0: dict(retrieval=0.0), 0.5: {}, 1.0: dict(retrieval=1.0)}, plots.STYLES[1]),
+        "retrieval (0.5 is clarity's 0.4)": ({0.0: dict(retrieval=0.0), 0.5: {}, 1.0: dict(retrieval=1.0)}, plots.STYLES[1]),
     }
     for knob, (ways, (color, stroke)) in lines.items():
         points = {value: over_seeds("all parts", way) for value, way in ways.items()}
@@ -154,12 +154,14 @@ def plot():
         x, y = ([p[key] for p in points.values()] for key in ("secs", "words_speech"))
         knobs.plot(x, y, "o", color=color, linestyle=stroke, label=knob)
         for value, *at in zip(points, x, y):
-            knobs.annotate(f"{value:g}", at, textcoords="offset points", xytext=(5, 5) if knob == "clarity" else (-18, -4), color=color)
+            if (knob, value) != (list(lines)[1], 0.5):
+                knobs.annotate(f"{value:g}", at, textcoords="offset points", xytext=(5, 5) if knob == "clarity" else (-14, -4), color=color)
     knobs.set(xlabel="similarity to the target", ylabel="words (speech)", title="what the knobs trade")
-    knobs.legend()
+    knobs.margins(0.1)
+    knobs.legend(loc="lower left")
     steps = QUICK.steps + QUICK.gan_steps
     curves = (
-        (voice, {0.5: "0.5 minutes of voice", 1: "1 minute of voice", 3: "3 minutes of voice", 7.4: "kerstin"}, "minutes of the voice (number)"),
+        (voice, {0.5: "0.5 minutes of voice", 1: "1 minute of voice", 3: "3 minutes of voice", 7.4: "kerstin"}, "recordings of the voice (minutes)"),
         (training, {f * steps: n for f, n in ((0.2, "training x 0.2"), (0.6, "training x 0.6"), (1, "all parts"), (2, "training x 2"), (6, "training x 6"))}, "training (steps)"),
     )  # fmt: skip
     for ax, names, label in curves:
@@ -168,7 +170,7 @@ def plot():
         for key, name, (color, stroke) in (("identity", "share of the way to the target", plots.STYLES[0]), ("words_speech", "words (speech)", plots.STYLES[1])):
             mean, spread = ([figures[i][key] for figures in points.values()] for i in (0, 1))
             ax.errorbar(list(points), mean, spread, fmt="o", color=color, linestyle=stroke, capsize=3, label=name)
-        ax.set(xscale="log", xlabel=label, ylim=(0, 1), title=f"{label.split(' (')[0]}")
+        ax.set(xscale="log", xlabel=label, ylim=(0, 1), title=f"more {label.split(' (')[0]}")
         ax.set_xticks(list(points), [f"{x:g}" for x in points])
         ax.minorticks_off()
     voice.legend(loc="lower right")
