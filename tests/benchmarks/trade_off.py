@@ -159,10 +159,9 @@ def plot():
     knobs.set(xlabel="similarity to the target", ylabel="words (speech)", title="what the knobs trade")
     knobs.margins(0.1)
     knobs.legend(loc="lower left")
-    steps = QUICK.steps + QUICK.gan_steps
     curves = (
         (voice, {0.5: "0.5 minutes of voice", 1: "1 minute of voice", 3: "3 minutes of voice", 7.4: "kerstin"}, "recordings of the voice (minutes)"),
-        (training, {f * steps: n for f, n in ((0.2, "training x 0.2"), (0.6, "training x 0.6"), (1, "all parts"), (2, "training x 2"), (6, "training x 6"))}, "training (steps)"),
+        (training, {0.2: "training x 0.2", 0.6: "training x 0.6", 1: "all parts", 2: "training x 2", 6: "training x 6"}, "training (times that of quick)"),
     )  # fmt: skip
     for ax, names, label in curves:
         points = {x: over_seeds(name, {}) for x, name in names.items()}
