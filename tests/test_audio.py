@@ -1,5 +1,7 @@
 """Reading and writing sound: every format people have, every way a file can be broken."""
+import os
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -249,3 +251,22 @@ def test_folder_that_may_not_be_written(unprivileged):
         save_audio(closed / "a.wav", noise(), 16000)
     assert "a.wav" in one_sentence(error)
     assert not list(closed.iterdir())
+
+
+def test_rates_that_no_voice_has(tmp_path):
+    with pytest.raises(InputError, match="OGG holds at most 192000"):
+        save_audio(tmp_path / "a.ogg", np.zeros(4000), 352800)
+    path = save_audio(tmp_path / "a.wav", np.zeros(4000), 100)
+    with pytest.raises(InputError, match="a.wav says that it has 100 samples a second"):
+        load_audio(path)
+
+
+def test_two_threads_that_read_leave_the_terminal_as_it_was(tmp_path):
+    path = save_audio(tmp_path / "a.wav", np.zeros(16000), 16000)
+    before = os.fstat(2)
+    threads = [threading.Thread(target=lambda: [load_audio(path) for _ in range(50)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (os.fstat(2).st_dev, os.fstat(2).st_ino) == (before.st_dev, before.st_ino)

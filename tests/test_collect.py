@@ -116,6 +116,7 @@ def test_same_again_costs_nothing_and_changes_nothing(recordings, voice, monkeyp
     (recordings / "broken.wav").write_text("no sound")
     first = take(recordings, voice)
     before = {p: p.stat().st_mtime_ns for p in voice.folder.rglob("*")}
+    content = voice.manifest.read_bytes()
 
     def must_not_run(path):
         raise AssertionError(f"{path} was judged again")
@@ -123,7 +124,9 @@ def test_same_again_costs_nothing_and_changes_nothing(recordings, voice, monkeyp
     with monkeypatch.context() as m:
         m.setattr(vcutils.collect, "check_recording", must_not_run)
         assert take(recordings, voice) == first
-    assert {p: p.stat().st_mtime_ns for p in voice.folder.rglob("*")} == before
+    now = {p: p.stat().st_mtime_ns for p in voice.folder.rglob("*")}
+    assert now.pop(voice.manifest) > before.pop(voice.manifest)  # the course goes on with the voice that was collected last
+    assert now == before and voice.manifest.read_bytes() == content
     # but another note, or a recording that went missing, counts
     assert take(recordings, voice, note="by myself")["consent"]["note"] == "by myself"
     (voice.recordings / first["files"][0]["file"]).unlink()
@@ -527,3 +530,19 @@ def test_report_for_reading(recordings, sing, voice):
     assert all(a in text for a in manifest["advice"])
     assert "loud.wav" in text.splitlines()[3]  # what needs advice comes first
     assert "and 2 more" not in format_report(manifest) and len(format_report(manifest, max_files=1).splitlines()) == len(text.splitlines()) - 2
+
+
+def test_channels_that_cancel_each_other(tmp_path, sing):
+    y = sing(8.0)
+    sf.write(tmp_path / "a.wav", np.stack([y, -y], axis=1), 16000)
+    with pytest.raises(InputError, match="channels of .*a.wav cancel each other"):
+        check_recording(tmp_path / "a.wav")
+
+
+def test_names_of_voices():
+    for name in ("anna", "мария", "小明", "मीना", "a.b-c_1"):
+        assert open_voice(name).name == name
+    assert open_voice("jose\u0301").name == "josé"  # as macOS gives it
+    for name in ("", "a b", "a/b", ".a", "a.", "a" * 65):
+        with pytest.raises(InputError, match="cannot name a voice"):
+            open_voice(name)

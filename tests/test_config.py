@@ -28,7 +28,8 @@ def test_any_setting_can_be_overridden_and_only_those():
 @pytest.mark.parametrize(
     "setting",
     [dict(steps=0), dict(steps=1.5), dict(steps=True), dict(batch_size=1), dict(k=0), dict(evaluate_every=0), dict(segment_frames=4),
-     dict(learning_rate=float("nan")), dict(learning_rate="fast"), dict(n_mfcc=100), dict(fmin=2000.0), dict(mixed_precision=1), dict(f0_method=3)],
+     dict(learning_rate=float("nan")), dict(learning_rate="fast"), dict(n_mfcc=100), dict(fmin=2000.0), dict(mixed_precision=1), dict(f0_method=3), dict(f0_method="ear"),
+     dict(fmax=9000.0), dict(seed=2**32)],
 )  # fmt: skip
 def test_settings_that_cannot_work_are_named(setting):
     with pytest.raises(InputError, match=next(iter(setting))):

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from vcutils import course
-from vcutils.collect import load_manifest
+from vcutils.collect import collect, load_manifest
 from vcutils.config import preset
+from vcutils.demo import demo_voice
 from vcutils.dsp.audio import load_audio
 from vcutils.postprocess import export, read_provenance
 from vcutils.workspace import open_voice, variant
@@ -78,3 +79,18 @@ def test_a_variant_is_a_copy_of_its_own(prepared):
 def test_checks_say_what_is_wrong(answer, said, capsys):
     course.check(answer, 100, wrong={160: "That is the hop in samples."}, tolerance=0.01)
     assert capsys.readouterr().out.startswith(said)
+
+
+def test_the_voice_collected_last_is_the_one_even_if_it_was_collected_before(tmp_path):
+    for name, recordings in (("anna", "slt"), ("bob", "rms"), ("anna", "slt")):
+        collect(demo_voice(recordings), open_voice(name, workspace=tmp_path), consent="self", progress=False)
+    (tmp_path / "bob copy").mkdir()
+    (tmp_path / "bob copy" / "collect.json").write_bytes((tmp_path / "bob" / "collect.json").read_bytes())
+    assert course.your_voice(workspace=tmp_path, progress=False).name == "anna"
+
+
+def test_a_ready_voice_that_was_half_copied_is_copied_again(tmp_path):
+    voice = course.your_voice(needs="train", workspace=tmp_path, progress=False)
+    whole = voice.model.read_bytes()
+    voice.model.write_bytes(whole[:1000])
+    assert course.your_voice(needs="train", workspace=tmp_path, progress=False).model.read_bytes() == whole

@@ -66,6 +66,15 @@ def test_damaged_and_foreign_files_are_named(tmp_path, model):
         rewrite(bad, **changes)
         with pytest.raises(InputError, match="bad.npz is no cloned voice, or is damaged"):
             load_model(bad)
+    for changes in (dict(header="[" * 100000), dict(header=header(good, f0_range=[1.0, None, 2.0]))):
+        bad.write_bytes(whole)
+        rewrite(bad, **changes)
+        with pytest.raises(InputError, match="bad.npz is no cloned voice, or is damaged"):
+            load_model(bad)
+    bad.write_bytes(whole)
+    rewrite(bad, header=header(good, config={"preset": "smoke", "surprise": 1}))
+    with pytest.raises(InputError, match="settings that this version of vcutils cannot use.*surprise"):
+        load_model(bad)
     bad.write_bytes(whole)
     rewrite(bad, header=header(good, format=99))
     with pytest.raises(InputError, match="another version of vcutils"):

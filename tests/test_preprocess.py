@@ -1,4 +1,6 @@
 """Step 2: what it keeps, what it computes again, and what it refuses."""
+import os
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -58,6 +60,7 @@ def test_a_damaged_file_is_computed_again(voice):
     damaged = next(voice.features.glob("*.npz"))
     damaged.write_bytes(damaged.read_bytes()[:1000])
     (voice.features / ".part-killed.npz").write_bytes(b"half a file")
+    os.utime(voice.features / ".part-killed.npz", (0, 0))
     with pytest.raises(InputError, match=damaged.name):
         load_features(voice, config=CONFIG)
     assert preprocess(voice, config=CONFIG, progress=False)["computed"] == 1
@@ -101,3 +104,18 @@ def test_long_slices_are_cut_into_equal_parts():
     slices = slice_at_silences(tone, sr=16000, hop_length=160)
     lengths = [b - a for a, b in slices]
     assert len(slices) == 3 and max(lengths) <= 1201 and max(lengths) - min(lengths) <= 1
+
+
+def test_features_of_other_recordings_are_refused(voice, tmp_path, sing):
+    preprocess(voice, config=CONFIG, progress=False)
+    sf.write(tmp_path / "other.wav", sing(16.0, f0=220.0), 16000)
+    collect([tmp_path / "other.wav"], voice, consent="permission", note="by another person", progress=False)
+    with pytest.raises(InputError, match="of other recordings.*run the step 'preprocess' again"):
+        load_features(voice, config=CONFIG)  # or one person's voice would get another's consent
+
+
+def test_what_another_process_is_writing_stays(voice):
+    preprocess(voice, config=CONFIG, progress=False)
+    (voice.features / ".part-young.npz").write_bytes(b"half a file")
+    preprocess(voice, config=CONFIG, progress=False)
+    assert (voice.features / ".part-young.npz").is_file()

@@ -126,7 +126,7 @@ def _unpack(path, unpack_to):
             for member in members:
                 if _is_recording(member.filename):
                     archive.extract(member, folder)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path} cannot be unpacked: it is damaged or no zip; make it again.") from error
     except RuntimeError as error:  # zipfile's word for encryption
         raise InputError(f"{path} is protected by a password; make a zip without one.") from error
@@ -179,6 +179,8 @@ def check_recording(path):
     if seconds < MIN_SECONDS:
         raise InputError(f"{path} lasts only {seconds:.2f} s; a recording needs at least {MIN_SECONDS} s.")
     y = highpass(channels.mean(axis=0), sr=sr)
+    if len(channels) > 1 and np.std(y) < 0.01 * np.std(channels, axis=1).max():
+        raise InputError(f"The channels of {path} cancel each other, as one of them is upside down; export one of them alone.")
     if np.abs(y).max() < 1e-4:  # three steps of a 16-bit file
         raise InputError(f"{path} is silent; check the microphone and record again.")
 
@@ -327,6 +329,7 @@ def collect(paths, voice, *, consent, note="", progress=True):
         stored = _stored(voice)
         if stored and (stored["consent"]["kind"], stored["consent"]["note"]) == (consent, note):
             if originals.keys() == {f["sha256"] for f in stored["files"] + stored["skipped"] if "sha256" in f}:
+                os.utime(voice.manifest)  # the course works on the voice that was collected last
                 return stored
 
         files = []
@@ -359,7 +362,7 @@ def collect(paths, voice, *, consent, note="", progress=True):
 def _safe_name(path, digest):
     """A file name that every file system can hold, that nothing else has, and that stays whatever is added later."""
     stem = re.sub("[^a-z0-9]+", "-", path.stem.lower())[:40].strip("-")
-    return f"{stem}-{digest[:12]}{path.suffix.lower()}".lstrip("-")
+    return f"{stem}-{digest[:12]}{re.sub('[^a-z0-9.]', '', path.suffix.lower())}".lstrip("-")
 
 
 def _judge_all(files, skipped):

@@ -163,6 +163,10 @@ def preset(name="quick", **overrides):
     config = Config(**{"preset": name, **PRESETS[name], **overrides})
     for field in dataclasses.fields(Config):
         _check(field, getattr(config, field.name))
+    if config.f0_method not in ("swift", "pyin"):
+        raise InputError(f"The setting f0_method is {config.f0_method!r}; it must be 'swift' or 'pyin'.")
+    if config.fmax >= config.sr / 2 or config.seed >= 2**32:
+        raise InputError(f"fmax ({config.fmax:g}) must be less than half of sr ({config.sr}), and seed ({config.seed}) less than 2**32.")
     for low, high in (("n_mfcc", "n_mels"), ("fmin", "fmax"), ("warp_low", "warp_high"), ("snr_low", "snr_high")):
         if not getattr(config, low) < getattr(config, high):
             raise InputError(f"{low} ({getattr(config, low)}) must be less than {high} ({getattr(config, high)}).")

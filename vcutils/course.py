@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 import vcutils
-from vcutils.collect import collect
+from vcutils.collect import collect, load_manifest
 from vcutils.config import preset
 from vcutils.demo import demo_model, demo_song, demo_voice
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.effects import limit_peaks
-from vcutils.files import sha256
+from vcutils.files import atomic_path, sha256
 from vcutils.postprocess import export, read_provenance
 from vcutils.workspace import DEFAULT, open_voice
 
@@ -119,7 +119,7 @@ def your_voice(*, needs=None, workspace=DEFAULT, progress=True):
     No voice has been collected yet (notebook 01): this notebook goes on with the demo voice.
     'demo'
     """
-    manifests = [p for p in Path(workspace).glob("*/collect.json") if p.parent.name != READY]
+    manifests = [p for p in Path(workspace).glob("*/collect.json") if p.parent.name != READY and " " not in p.parent.name]  # no "anna copy"
     if not manifests:
         if needs == "train":
             print("No voice has been trained yet (notebooks 01 to 03): this notebook goes on with a demo voice that is ready to sing.")
@@ -143,8 +143,9 @@ def your_voice(*, needs=None, workspace=DEFAULT, progress=True):
 def _ready_voice(workspace, progress):
     """The demo voice as all three steps would leave it."""
     voice = _collect_demo(READY, workspace, progress)
-    if not voice.done("train"):
-        shutil.copyfile(demo_model(), voice.model)
+    if not voice.done("train") or sha256(voice.model) != sha256(demo_model()):
+        with atomic_path(voice.model) as tmp:
+            shutil.copyfile(demo_model(), tmp)
     return voice
 
 
@@ -219,14 +220,15 @@ def your_recipe(voice, *, progress=True):
     vcutils.errors.InputError: The voice 'nobody' has no result of step 'collect' ...
     """
     path = voice.songs / RECIPE
-    if not path.is_file():
+    recordings = sorted(entry["sha256"] for entry in load_manifest(voice)["files"])
+    if not path.is_file() or read_provenance(path).get("recordings") != recordings:
         from vcutils.recipe import convert_recipe, train_recipe
         from vcutils.results import split_recordings
 
         target, _ = split_recordings(voice, sr=16000)
         recipe = train_recipe(target, sr=16000, progress=progress)
         y, _ = load_audio(demo_song()[0], sr=16000)
-        export(path, convert_recipe(recipe, y, sr=16000), 16000, about={"voice": voice.name, "method": "recipe"})
+        export(path, convert_recipe(recipe, y, sr=16000), 16000, about={"voice": voice.name, "method": "recipe", "recordings": recordings})
     return path
 
 

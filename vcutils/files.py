@@ -5,11 +5,22 @@ import json
 import os
 import signal
 import threading
+import time
+import tokenize
 import uuid
+import zipfile
+import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vcutils.errors import InputError
+
+# what np.load raises at a file that is damaged, or made to do harm
+DAMAGED = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota of that kind
+_stderr_lock, _stderr_users, _stderr = threading.Lock(), 0, None
 
 
 @contextmanager
@@ -50,7 +61,7 @@ def atomic_path(path):
         yield tmp
         os.replace(tmp, path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in _FULL:
             raise InputError(f"The disk is full: {path} could not be written; free some space and run again.") from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL):
             raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder or name.") from error
@@ -143,7 +154,8 @@ def as_json(content):
     >>> as_json([1])
     b'[\\n 1\\n]\\n'
     """
-    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode(errors="replace")  # a file's name need not be Unicode
 
 
 def read_json(path, *, mend="delete it and run the step again"):
@@ -158,7 +170,7 @@ def read_json(path, *, mend="delete it and run the step again"):
     Raises
     ------
     InputError
-        If the file is not JSON.
+        If the file is not JSON or may not be read.
 
     Examples
     --------
@@ -170,6 +182,8 @@ def read_json(path, *, mend="delete it and run the step again"):
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}); allow reading it.") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         at = f", line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"{path} is damaged (not JSON{at}); {mend}.") from error
@@ -199,35 +213,46 @@ def quiet_stderr():
     >>> with quiet_stderr():
     ...     _ = os.write(2, b"a note that nobody asked for")
     """
+    global _stderr, _stderr_users
+    with _stderr_lock:  # the first thread closes it, the last one opens it again
+        _stderr_users += 1
+        if _stderr_users == 1:
+            try:
+                _stderr = os.dup(2)
+            except OSError:  # no terminal at all
+                _stderr = None
+            else:
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), 2)
     try:
-        stderr = os.dup(2)
-    except OSError:  # no terminal at all
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+        with _stderr_lock:
+            _stderr_users -= 1
+            if _stderr_users == 0 and _stderr is not None:
+                os.dup2(_stderr, 2)
+                os.close(_stderr)
 
 
 def remove_leftovers(folder):
-    """Delete what `atomic_path` was writing in a folder when the process was killed.
+    """Delete what `atomic_path` was writing in a folder when the process was killed, an hour ago or more.
 
     Parameters
     ----------
     folder : Path
+        What is younger may be of another process that is at work there, and stays.
 
     Examples
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> (folder / ".part-x.npz").touch()
+    >>> os.utime(folder / ".part-x.npz", (0, 0))
     >>> remove_leftovers(folder)
     >>> list(folder.iterdir())
     []
     """
     for leftover in Path(folder).glob(".part-*"):
-        leftover.unlink(missing_ok=True)
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > 3600:
+                leftover.unlink()

@@ -1,14 +1,13 @@
 """The file of a cloned voice: plain arrays and a line of JSON, safe to open whoever sent it."""
 import dataclasses
 import json
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
-from vcutils.config import Config
+from vcutils.config import Config, preset
 from vcutils.errors import InputError
-from vcutils.files import atomic_path
+from vcutils.files import DAMAGED, atomic_path
 
 FORMAT = 1
 
@@ -92,17 +91,25 @@ def load_model(path):
             database = stored["database"].astype(np.float32)
         if header["format"] != FORMAT:
             raise InputError(f"{path} was made by another version of vcutils (format {header['format']}, here {FORMAT}); train the voice again.")
-        model = VoiceModel(Config(**header["config"]), weights, database, tuple(header["f0_range"]), header["about"])
+        model = VoiceModel(_config(header["config"], path), weights, database, tuple(header["f0_range"]), header["about"])
         for key in ("voice", "identity", "consent", "training"):
             model.about[key]
-        finite = all(np.isfinite(a).all() for a in [*weights, database])
+        finite = all(np.isfinite(a).all() for a in [*weights, database, np.array(model.f0_range, float)])
         if not finite or database.shape[1:] != (model.config.n_mfcc,) or len(database) == 0 or len(model.f0_range) != 3:
             raise ValueError("contents do not fit")
     except InputError:
         raise
     except FileNotFoundError as error:
         raise InputError(f"There is no cloned voice at {path}.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise InputError(f"{path} is no cloned voice, or is damaged; train the voice again or ask for the file again.") from error
     return model
+
+
+def _config(settings, path):
+    settings = dict(settings)
+    try:
+        return preset(settings.pop("preset"), **settings)  # which checks them
+    except InputError as error:
+        raise InputError(f"The voice {path} has settings that this version of vcutils cannot use: {error}") from error
 

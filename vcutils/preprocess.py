@@ -1,15 +1,13 @@
 """Step 2, preprocess: recordings in, features out, kept on disk so that nothing is computed twice."""
-import zipfile
-
 import librosa
 import numpy as np
 from tqdm.auto import tqdm
 
-from vcutils.collect import verify_recordings
+from vcutils.collect import load_manifest, verify_recordings
 from vcutils.dsp.audio import load_audio
 from vcutils.dsp.features import Features, analyse
 from vcutils.errors import InputError
-from vcutils.files import atomic_path, read_json, remove_leftovers, write_json
+from vcutils.files import DAMAGED, atomic_path, read_json, remove_leftovers, write_json
 
 MIN_SECONDS = 5.0  # less speech than this and there is nothing to hold out
 
@@ -24,7 +22,7 @@ def slice_at_silences(y, *, sr, hop_length, top_db=40.0, max_silence=0.4, min_se
     top_db : float
         Frames this far below the loudest are silence.
     max_silence : float
-        Seconds; shorter pauses stay inside a slice.
+        Seconds; shorter pauses stay inside a slice. (A tenth of a second at each end of a pause counts as sound.)
     min_seconds, max_seconds : float
         Shorter slices are dropped, longer ones cut into equal parts.
 
@@ -94,7 +92,7 @@ def preprocess(voice, *, config, progress=True):
     remove_leftovers(voice.features)
     names, utterances, computed = [], [], 0
     for entry in tqdm(manifest["files"], desc="Preprocessing", unit="file", disable=not progress):
-        name = f"{entry['sha256'][:16]}-{config.feature_hash}.npz"
+        name = _name(entry, config)
         try:
             found = _load(voice.features / name, config)
         except InputError:  # not there, or damaged
@@ -106,7 +104,7 @@ def preprocess(voice, *, config, progress=True):
     seconds = sum(len(u.y) for u in utterances) / config.sr
     if seconds < MIN_SECONDS:
         raise InputError(f"Only {seconds:.1f} s of {voice.recordings} sound; collect at least {MIN_SECONDS:.0f} s, better three minutes.")
-    for stale in set(p.name for p in voice.features.glob("*.npz")) - set(names):
+    for stale in set(p.name for p in voice.features.glob("[!.]*.npz")) - set(names):
         (voice.features / stale).unlink()
     summary = dict(
         slices=len(utterances),
@@ -135,7 +133,7 @@ def load_features(voice, *, config):
     Raises
     ------
     InputError
-        If step 2 has not run with these settings.
+        If step 2 has not run with these settings, or not on the recordings that are collected now.
 
     Examples
     --------
@@ -149,7 +147,13 @@ def load_features(voice, *, config):
     index = read_json(voice.features / "index.json")
     if not isinstance(index, dict) or index.get("feature_hash") != config.feature_hash:
         raise InputError(f"The features in {voice.features} were made with other settings; run the step 'preprocess' again.")
+    if index["files"] != [_name(entry, config) for entry in load_manifest(voice)["files"]]:  # another person's, maybe
+        raise InputError(f"The features in {voice.features} are of other recordings than those that are collected now; run the step 'preprocess' again.")
     return [u for name in index["files"] for u in _load(voice.features / name, config)]
+
+
+def _name(entry, config):
+    return f"{entry['sha256'][:16]}-{config.feature_hash}.npz"
 
 
 def _compute(recording, path, config):
@@ -165,6 +169,6 @@ def _load(path, config):
         with np.load(path, allow_pickle=False) as stored:
             whole = Features(stored["y"], stored["f0"], stored["loudness"], stored["mel"])
             slices = stored["slices"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise InputError(f"{path} is missing or damaged; run the step 'preprocess' again.") from error
     return [whole.cut(a, b, hop_length=config.hop_length) for a, b in slices]

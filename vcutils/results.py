@@ -383,7 +383,7 @@ def write_report(path, sounds, *, source, target, sr, held_out=None, cover=None,
     ]
     page = _PAGE.replace("{title}", html.escape(title)).replace("{body}", "\n".join(parts))
     with atomic_path(path) as tmp:
-        tmp.write_text(page, encoding="utf-8")
+        tmp.write_text(page, encoding="utf-8", errors="replace")  # a name need not be Unicode
     return rows
 
 

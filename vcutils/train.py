@@ -2,7 +2,6 @@
 import dataclasses
 import json
 import time
-import zipfile
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,7 +14,7 @@ from vcutils.dsp.audio import SYNTHETIC, load_audio, save_audio
 from vcutils.dsp.content import conditions, content, f0_range
 from vcutils.dsp.features import analyse
 from vcutils.errors import InputError
-from vcutils.files import atomic_path, read_json, remove_leftovers, sha256
+from vcutils.files import DAMAGED, atomic_path, read_json, remove_leftovers, sha256
 from vcutils.model import VoiceModel, load_model, save_model
 from vcutils.nn.batches import batches, make_tape
 from vcutils.nn.render import predict_filters, render
@@ -208,7 +207,7 @@ def _restore(path, trainer, identity):
                 return None
             arrays = {k: stored[k] for k in stored.files if k != "meta"}
         trainer.restore([arrays[k] for k in sorted(arrays) if k.startswith("state_")])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise InputError(f"The checkpoint {path} is damaged; delete it to train from the start.") from error
     if meta["best"]:
         meta["best"]["weights"] = [arrays[k] for k in sorted(arrays) if k.startswith("best_")]

@@ -13,6 +13,7 @@
 import os
 import re
 import shutil
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def open_voice(name, *, workspace=DEFAULT):
     Parameters
     ----------
     name : str
-        Letters of any script, digits, `-`, `_` and `.`, not starting with a dot.
+        Letters of any script, digits, `-`, `_` and `.`, not starting or ending with a dot.
     workspace : str or Path
         The folder that holds all voices.
 
@@ -104,9 +105,11 @@ def open_voice(name, *, workspace=DEFAULT):
     >>> open_voice("anna", workspace="w").model.as_posix()
     'w/anna/model.npz'
     """
-    if not re.fullmatch(r"(?!\.)[\w.\-]{1,64}", str(name)):
-        raise InputError(f"'{name}' cannot name a voice; use up to 64 letters, digits, '-', '_' or '.', with no space or slash.")
-    return Voice(str(name), Path(workspace) / str(name))
+    given, name = name, unicodedata.normalize("NFC", str(name))
+    letters = "".join(c for c in name if unicodedata.category(c)[0] != "M")  # without the vowel signs of Indian scripts, say
+    if not re.fullmatch(r"(?!\.)[\w.\-]{1,64}(?<!\.)", letters) or len(name) > 64:
+        raise InputError(f"'{given}' cannot name a voice; use up to 64 letters, digits, '-', '_' or '.', with no space, no slash and no dot at an end.")
+    return Voice(name, Path(workspace) / name)
 
 
 def list_voices(workspace=DEFAULT):

@@ -18,6 +18,7 @@ SYNTHETIC = "Synthetic voice made with vcutils"  # goes into the metadata of eve
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 _BLOCK = 1 << 18  # frames decoded or encoded at a time
+_LEAST_SR, _MOST_OGG_SR = 1000, 192000  # Hz
 _SUBTYPES = {".wav": "PCM_16", ".flac": "PCM_16", ".ogg": "VORBIS"}
 WRITABLE_SUFFIXES = tuple(_SUBTYPES)
 
@@ -67,6 +68,8 @@ def load_audio(path, *, sr=None, mono=True):
         raise InputError(
             f"{path} cannot be read as sound: it is damaged or not a WAV, FLAC, OGG or MP3 file; export or copy it again."
         ) from error
+    if file_sr < _LEAST_SR:
+        raise InputError(f"{path} says that it has {file_sr} samples a second, which is too few for a voice; export it again from the original.")
     frames = sum(block.shape[1] for block in blocks)
     if declared and frames < declared:
         raise InputError(
@@ -149,6 +152,8 @@ def encode_audio(path, y, sr, *, comment=None):
     suffix = Path(path).suffix.lower()
     if suffix not in _SUBTYPES:
         raise InputError(f"{path} cannot be written: its name must end in {', '.join(_SUBTYPES)}.")
+    if suffix == ".ogg" and sr > _MOST_OGG_SR:  # at which libsndfile crashes
+        raise InputError(f"{path} was not written: OGG holds at most {_MOST_OGG_SR} samples a second, and these are {sr}; write .wav or .flac.")
     frames = np.atleast_2d(np.asarray(y, dtype=np.float32)).T
     if not frames.size:
         raise InputError(f"{path} was not written: there are no samples to write.")

@@ -34,8 +34,8 @@ class Trainer:
         self.generator = make_generator(config)
         self.generator.layers[-1].bias.assign(np.concatenate([mean_mel, mean_mel - 1.5]))
         self.synthesizer = make_synthesizer(config)
-        scale = 2 ** round(np.log2(config.sr / 16000))
-        self.log_mels = [LogMel(sr=config.sr, n_fft=n_fft * scale, n_mels=n_mels) for n_fft, n_mels in RESOLUTIONS]
+        scale = 2.0 ** round(np.log2(config.sr / 16000))
+        self.log_mels = [LogMel(sr=config.sr, n_fft=int(n_fft * scale), n_mels=n_mels) for n_fft, n_mels in RESOLUTIONS]
         with precision(config):
             self.discriminators = [build_discriminator(n_mels=n_mels, width=config.discriminator_width) for _, n_mels in RESOLUTIONS]
         total = config.steps + config.gan_steps

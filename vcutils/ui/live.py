@@ -57,9 +57,10 @@ class LiveTraining(anywidget.AnyWidget):
 
     def start(self):
         """Start the training, or go on after a stop. Another one that is running is stopped: there is one at a time."""
-        if LiveTraining._current is not None:  # of a cell that was run twice, say: both would write the same files
-            LiveTraining._current.stop()
-            LiveTraining._current._ended.wait()
+        other = LiveTraining._current  # its own end sets that to None
+        if other is not None:  # of a cell that was run twice, say: both would write the same files
+            other.stop()
+            other._ended.wait()
         LiveTraining._current = self
         self._stopping, self._ended = threading.Event(), threading.Event()
         self._began = self._total = self._result = self._error = None
