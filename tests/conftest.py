@@ -2,6 +2,7 @@
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 
 collect_ignore = ["benchmarks"]  # scripts to run by hand
 VOICES = Path(__file__).resolve().parents[2] / "shared" / "voices"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Tests press Ctrl-C, but a shell that starts pytest in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import librosa
@@ -329,7 +330,8 @@ def collect(paths, voice, *, consent, note="", progress=True):
         stored = _stored(voice)
         if stored and (stored["consent"]["kind"], stored["consent"]["note"]) == (consent, note):
             if originals.keys() == {f["sha256"] for f in stored["files"] + stored["skipped"] if "sha256" in f}:
-                os.utime(voice.manifest)  # the course works on the voice that was collected last
+                with suppress(OSError):  # of a folder that may only be read
+                    os.utime(voice.manifest)  # the course works on the voice that was collected last
                 return stored
 
         files = []

@@ -119,7 +119,7 @@ def your_voice(*, needs=None, workspace=DEFAULT, progress=True):
     No voice has been collected yet (notebook 01): this notebook goes on with the demo voice.
     'demo'
     """
-    manifests = [p for p in Path(workspace).glob("*/collect.json") if p.parent.name != READY and " " not in p.parent.name]  # no "anna copy"
+    manifests = [p for p in Path(workspace).glob("*/collect.json") if p.parent.name != READY and " " not in p.parent.name]  # "anna copy" is no voice
     if not manifests:
         if needs == "train":
             print("No voice has been trained yet (notebooks 01 to 03): this notebook goes on with a demo voice that is ready to sing.")
