@@ -14,7 +14,7 @@ import scipy.signal
 
 from vcutils.dsp.content import f0_range as range_of
 from vcutils.dsp.features import DECIBELS, SILENCE_DB, Features, analyse, frames_at, sounding
-from vcutils.dsp.speech import guess_language, speak
+from vcutils.dsp.speech import CHINESE, guess_language, speak
 from vcutils.errors import InputError
 from vcutils.generate import Song, read_song
 from vcutils.score import HELD
@@ -314,7 +314,7 @@ def _text(phrase):
         if before is not None and _word_goes_on(before):
             spans[-1] = (spans[-1][0], spans[-1][1] + 1)
         else:
-            text += " " if text and not re.match(r"[\u3400-\u9fff]", lyric) else ""
+            text += " " if text and not re.match(CHINESE, lyric) else ""
             spans.append((len(text), 1))
         text += lyric
     return text, spans

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vcutils.dsp.audio import check_readable
-from vcutils.dsp.speech import guess_language, speak
+from vcutils.dsp.speech import CHINESE, guess_language, speak
 from vcutils.errors import InputError
 from vcutils.files import sha256
 
@@ -196,12 +196,12 @@ def syllables(text, language):
     found = []
     text = re.sub(r"[—–…]|\.\.\.", " ", text)
     chinese = not language.startswith("ja")
-    for word in (re.sub(r"([\u3400-\u9fff])", r" \1 ", text) if chinese else text).split():
+    for word in (re.sub(f"({CHINESE})", r" \1 ", text) if chinese else text).split():
         pieces = [piece for piece in word.split("-") if re.search(r"\w", piece)]
         last = max((i for i, piece in enumerate(pieces) if piece.strip("_")), default=-1)  # with letters
         for i, piece in enumerate(pieces):
             letters, held = piece.rstrip("_"), len(piece) - len(piece.rstrip("_"))
-            if letters and last == 0 and not (chinese and re.search(r"[\u3400-\u9fff]", word)):  # a word without hyphens
+            if letters and last == 0 and not (chinese and re.search(CHINESE, word)):  # a word without hyphens
                 n = max(1, sum(phone.vowel for phone in speak(letters, language=language)[2]))
                 *whole, letters = _cut(letters, n)
                 found += [part + "-" for part in whole]
@@ -378,7 +378,7 @@ def _midi_words(midi, path):
     for (time, text), following in zip(events, [text for _, text in events[1:]] + [" "]):
         syllable = re.sub(r"[\s/\\]", "", text)
         goes_on = syllable.endswith("-") or (spaced and not re.search(r"\s$", text) and not re.match(r"[\s/\\]", following))
-        if re.search(r"\w", syllable) and not re.search(r"[\u3400-\u9fff]", syllable):
+        if re.search(r"\w", syllable) and not re.search(CHINESE, syllable):
             out.append((time, syllable.strip("-") + ("-" if goes_on else "")))
         elif re.search(r"\w", syllable):
             out.append((time, syllable))

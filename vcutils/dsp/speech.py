@@ -12,6 +12,7 @@ import numpy as np
 
 from vcutils.errors import InputError
 
+CHINESE = "[\u3400-\u9fff]"  # a character, as a regular expression; in Japanese, a kanji
 _VOWELS = set("aeiouyæɐɑɒɔəɚɛɜɝɪʊʌøœɶʉɨɯɤɘɵɞʏᵻ")
 # from eSpeak's speak_lib.h
 _SYNCHRONOUS, _PHONEME_EVENTS, _IPA, _DONT_EXIT, _UTF8 = 2, 1, 2, 0x8000, 1
@@ -79,7 +80,7 @@ def speak(text, *, language="en-us", rate=140, pitch=50, intonation=50):
     """
     if not 80 <= rate <= 450:
         raise InputError(f"rate is {rate}; it must be between 80 and 450 words a minute.")
-    kanji = re.search(r"[\u3400-\u9fff々]", text) if language.startswith("ja") else None
+    kanji = re.search(f"{CHINESE}|々", text) if language.startswith("ja") else None
     if kanji:
         raise InputError(f"eSpeak cannot read the kanji '{kanji[0]}' in '{text[:30]}'; write Japanese in kana.")
     library, sr, heard = _espeak()
